@@ -1,0 +1,128 @@
+// The configuration as one immutable snapshot: what the files said, checked, with defaults filled in.
+// Everything that runs holds a ConfigPtr and never looks at a file or a setting's name again; a reload makes a new
+// snapshot and hands it to new work, while work under way keeps the old one.
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/quantity.hpp"
+
+namespace mansio::config {
+
+enum class Role : std::uint8_t { relay, submission, lmtp };
+enum class ListenerTls : std::uint8_t { none, starttls, required, implicit };
+
+struct Listener {
+  std::string address = "*";        // "*", IPv4, IPv6 literal, or "unix:/path"
+  std::uint16_t port = 25;          // 0: a free one
+  Role role = Role::relay;
+  ListenerTls tls = ListenerTls::none;
+  std::optional<bool> auth;         // default: true for submission
+  std::string setting;              // "listeners[0]", for error texts
+};
+
+struct DomainAlias {
+  std::string from, to;             // domains, lower case A-labels
+};
+
+struct Domains {
+  std::vector<std::string> local;       // patterns: "example.org", "*.example.org", look-ups "file:/path"
+  std::vector<std::string> relay_to;
+  std::vector<DomainAlias> alias;
+};
+
+struct Limits {
+  ByteSize message_size{50u << 20};
+  std::uint32_t recipients = 1000;
+  std::uint32_t connections = 10000;
+  std::uint32_t connections_per_client = 50;
+  std::uint32_t messages_per_connection = 1000;
+  ByteSize session_size{500u << 20};
+  std::uint32_t hops = 100;
+  Duration command_timeout{std::chrono::minutes(5)};
+  Duration data_timeout{std::chrono::minutes(3)};
+  std::uint32_t data_minimum_rate = 50;     // bytes a second over any minute
+  std::uint32_t errors = 20;                // a session, then 421
+  std::uint32_t command_line = 4096;        // bytes with CRLF
+  std::uint32_t chunks = 10000;             // BDAT commands a message
+};
+
+enum class TransportKind : std::uint8_t { maildir, mbox, pipe, smtp, lmtp, drop };
+
+struct Transport {
+  std::string name;
+  TransportKind kind = TransportKind::maildir;
+  std::string path;                          // maildir, mbox: a path template
+  std::string directory;                     // drop
+  std::vector<std::string> command;          // pipe: words, each a template; no shell
+  std::vector<std::string> hosts;            // smtp, lmtp
+  std::uint16_t port = 25;
+  Duration timeout{std::chrono::minutes(10)};   // pipe: how long the command may run
+};
+
+enum class UsersKind : std::uint8_t { none, system, list, passwd_file };
+
+struct Users {
+  UsersKind kind = UsersKind::none;          // none: any local part (domain's mailboxes by template)
+  std::vector<std::string> list;             // lower case local parts
+  std::string passwd_file;                   // absolute path
+};
+
+struct Route {
+  std::string name;
+  std::vector<std::string> domains;          // patterns; "@local" and "@relay_to" already replaced by their lists
+  Users users;
+  std::string transport;                     // name of one in Config::transports
+};
+
+struct RetryStep {                           // "15m for 2h, x1.5 up to 16h, 6h until 4d"
+  Duration interval{};                       // fixed steps: the interval; growing steps: the largest interval
+  double factor = 1;                         // > 1: each interval is the last one times this
+  Duration until{};                          // the step holds until the message is this old
+};
+
+struct RetryRule {
+  std::vector<std::string> domains;
+  std::vector<RetryStep> schedule;           // never empty; the last step's `until` is when a message expires
+};
+
+enum class LogFormat : std::uint8_t { text, json, both };
+enum class BareNewline : std::uint8_t { reject, normalize };
+
+struct Config {
+  std::string file;                          // absolute path of the main file
+  std::string host_name, mail_name, postmaster;
+  std::string run_as;                        // "": stay the calling user
+  std::string spool_directory, log_directory, run_directory;
+  std::vector<Listener> listeners;
+  std::string tls_certificate, tls_key;      // read, not used yet
+  Domains domains;
+  std::vector<std::string> relay_from;       // CIDR or look-ups
+  Limits limits;
+  std::vector<Transport> transports;
+  std::vector<Route> routes;
+  std::string aliases;                       // path, or "" for none
+  std::string recipient_delimiter = "+";     // "" for none
+  std::vector<std::string> trusted_users;    // may set any envelope sender with sendmail -f
+  bool extract_addresses_remove_arguments = false;   // sendmail.extract_addresses_remove_arguments
+  std::vector<RetryRule> retry;
+  Duration delay_warning{std::chrono::hours(24)};
+  ByteSize bounce_return_size{64u << 10};
+  LogFormat log_format = LogFormat::text;
+  bool log_journal = true;                   // copy to journald when run by systemd
+  BareNewline bare_newline = BareNewline::reject;
+  ByteSize spool_segment_size{64u << 20}, spool_reserve{64u << 20};
+  Duration shutdown_grace{std::chrono::seconds(30)};
+  std::uint32_t deliver_agents = 8;          // deliver.agents: delivery processes at once
+
+  const Transport* transport(std::string_view name) const noexcept;
+};
+
+using ConfigPtr = std::shared_ptr<const Config>;
+
+}  // namespace mansio::config
