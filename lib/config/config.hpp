@@ -63,6 +63,7 @@ struct Transport {
   std::vector<std::string> hosts;            // smtp, lmtp
   std::uint16_t port = 25;
   Duration timeout{std::chrono::minutes(10)};   // pipe: how long the command may run
+  std::string tls = "opportunistic";         // smtp, lmtp: checked, not used yet
 };
 
 enum class UsersKind : std::uint8_t { none, system, list, passwd_file };
