@@ -47,7 +47,7 @@ struct PromiseBase {
 template <class T>
 struct Promise : PromiseBase {
   Task<T> get_return_object();
-  template <class U>
+  template <class U = T>
   void return_value(U&& value) {
     result.emplace(std::forward<U>(value));
   }

@@ -1,0 +1,81 @@
+#include "spool/progress.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "base/encoding.hpp"
+#include "base/text.hpp"
+
+namespace mansio::spool {
+
+bool Progress::finished() const noexcept {
+  return std::ranges::all_of(recipients, [](const RecipientProgress& r) { return r.settled(); });
+}
+
+std::string format_progress(const Progress& progress) {
+  std::string out;
+  auto next = std::chrono::duration_cast<std::chrono::seconds>(progress.next_attempt.time_since_epoch()).count();
+  fmt::format_to(std::back_inserter(out), "attempts {}\nnext {}\n", progress.attempts, next);
+  if (progress.delay_warned) out += "warned\n";
+  if (progress.frozen) out += "frozen\n";
+  for (std::size_t i = 0; i < progress.recipients.size(); ++i) {
+    const RecipientProgress& r = progress.recipients[i];
+    const char* state = r.state == RecipientState::delivered ? "delivered" : r.state == RecipientState::failed ? "failed" : "waiting";
+    auto enhanced = r.last.enhanced();
+    fmt::format_to(std::back_inserter(out), "recipient {} {} {} {}.{}.{} {}\n", i, state, r.last.code(), enhanced.klass,
+                   enhanced.subject, enhanced.detail, xtext_encode(r.last.text().substr(0, 2000)));
+  }
+  return out;
+}
+
+namespace {
+
+Result<> parse_recipient(const std::vector<std::string_view>& words, Progress& progress) {
+  auto bad = [] { return fail(Fault::invalid, "state: broken recipient line"); };
+  if (words.size() != 6) return bad();
+  auto index = parse_number(words[1]), code = parse_number(words[3]);
+  auto parts = split(words[4], '.');
+  auto text = xtext_decode(words[5]);
+  if (!index || *index >= progress.recipients.size() || !code || *code < 200 || *code > 599 || parts.size() != 3 || !text) return bad();
+  auto klass = parse_number(parts[0]), subject = parse_number(parts[1]), detail = parse_number(parts[2]);
+  if (!klass || !subject || !detail || *subject > 999 || *detail > 999) return bad();
+  RecipientProgress& r = progress.recipients[*index];
+  if (words[2] == "delivered") r.state = RecipientState::delivered;
+  else if (words[2] == "failed") r.state = RecipientState::failed;
+  else if (words[2] != "waiting") return bad();
+  if (*klass == 0) r.last = Status(static_cast<int>(*code), *text);
+  else r.last = Status(static_cast<int>(*code), static_cast<std::uint16_t>(*subject), static_cast<std::uint16_t>(*detail), *text);
+  return {};
+}
+
+}  // namespace
+
+Result<Progress> parse_progress(std::string_view text, std::size_t recipients) {
+  Progress progress(recipients);
+  while (!text.empty()) {
+    auto end = text.find('\n');
+    if (end == std::string_view::npos) return fail(Fault::invalid, "state: line without end");
+    auto words = split(text.substr(0, end), ' ');
+    text.remove_prefix(end + 1);
+    auto number = words.size() == 2 ? parse_number(words[1]) : std::nullopt;
+    if (words[0] == "recipient") {
+      auto done = parse_recipient(words, progress);
+      if (!done) return std::unexpected(done.error());
+    } else if (words[0] == "attempts" && number) {
+      progress.attempts = static_cast<std::uint32_t>(*number);
+    } else if (words[0] == "next" && number) {
+      progress.next_attempt = Time(std::chrono::seconds(*number));
+    } else if (words[0] == "warned" && words.size() == 1) {
+      progress.delay_warned = true;
+    } else if (words[0] == "frozen" && words.size() == 1) {
+      progress.frozen = true;
+    } else {
+      return fail(Fault::invalid, "state: unknown line");
+    }
+  }
+  return progress;
+}
+
+}  // namespace mansio::spool

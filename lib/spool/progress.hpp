@@ -1,0 +1,39 @@
+// Progress: what was tried for each recipient of a message, and when to try next. Its text form is what is appended to
+// a file in deferred/ (lines, readable with less).
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/quantity.hpp"
+#include "base/status.hpp"
+
+namespace mansio::spool {
+
+enum class RecipientState : std::uint8_t {
+  waiting,      // to be tried (again)
+  delivered,
+  failed,       // given up; its bounce, if one is due, is queued
+};
+
+struct RecipientProgress {
+  RecipientState state = RecipientState::waiting;
+  Status last{250, "not tried yet"};   // what the last attempt said
+  bool settled() const noexcept { return state != RecipientState::waiting; }
+};
+
+struct Progress {
+  explicit Progress(std::size_t count = 0) : recipients(count) {}
+  std::vector<RecipientProgress> recipients;   // in the envelope's order
+  std::uint32_t attempts = 0;
+  Time next_attempt{};
+  bool delay_warned = false, frozen = false;
+  bool finished() const noexcept;
+};
+
+std::string format_progress(const Progress& progress);
+// `recipients` is how many the envelope has; another index or an unknown line is an error.
+Result<Progress> parse_progress(std::string_view text, std::size_t recipients);
+
+}  // namespace mansio::spool

@@ -1,0 +1,193 @@
+// Recovery: a pure function of what the directories hold (D-006), run on a disk thread while new mail is accepted.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_set>
+
+#include "base/file.hpp"
+#include "spool/scan.hpp"
+#include "spool/spool.hpp"
+
+namespace mansio::spool {
+namespace {
+
+std::vector<std::string> names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  DIR* dir = ::opendir(directory.c_str());
+  if (dir == nullptr) return names;
+  while (dirent* entry = ::readdir(dir)) {
+    std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(std::move(name));
+  }
+  ::closedir(dir);
+  return names;
+}
+
+void quarantine(const std::string& path, const std::string& corrupt, const Notice& notice, const std::string& why) {
+  std::string to = corrupt + "/" + path.substr(path.find_last_of('/') + 1);
+  for (int i = 1; ::access(to.c_str(), F_OK) == 0 && i < 1000; ++i) to = fmt::format("{}/{}.{}", corrupt, path.substr(path.find_last_of('/') + 1), i);
+  if (::rename(path.c_str(), to.c_str()) == 0) notice(fmt::format("spool: {} can't be understood ({}): moved to {}", path, why, to));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Spool>> Spool::open(event::Loop& loop, event::Scope& scope, Options options, Notice notice) {
+  auto shard = Shard::open(options.directory);
+  if (!shard) return std::unexpected(shard.error());
+  std::vector<std::shared_ptr<Segment>> segments;
+  for (const std::string& name : names_in(shard->journal())) {
+    std::string path = shard->journal() + "/" + name;
+    auto segment = Segment::open(path, shard->key());
+    if (segment) segments.push_back(std::move(*segment));
+    else if (segment.error().fault() == Fault::exists) return fail(Fault::exists, path + ": " + segment.error().text());
+    else if (segment.error().fault() == Fault::invalid) quarantine(path, shard->corrupt(), notice, segment.error().text());
+    else return std::unexpected(segment.error());
+  }
+  std::ranges::sort(segments, {}, [](const auto& s) { return s->header().serial; });
+  auto spool = std::unique_ptr<Spool>(new Spool(loop, scope, std::move(*shard), std::move(options), std::move(notice)));
+  auto opened = spool->journal_.open(segments);
+  if (!opened) return std::unexpected(opened.error());
+  spool->old_segments_ = std::move(segments);
+  return spool;
+}
+
+struct Spool::Recovery {
+  struct Found {
+    Entry entry;
+    bool gone = false;     // done or moved
+  };
+  std::unordered_map<QueueId, Found> journal;
+  std::vector<std::pair<QueueId, Time>> deferred;
+  std::vector<std::string> notices;
+
+  void read_segments(const Spool& spool);
+  void take(const std::shared_ptr<Segment>& segment, FoundRecord&& record);
+  void save_damage(const Spool& spool, const Segment& segment, const Damage& damage);
+  void read_deferred_names(const Spool& spool);
+  void read_deferred_directory(const Spool& spool, const std::string& directory);
+  void remove_orphans(const Spool& spool);
+};
+
+void Spool::Recovery::take(const std::shared_ptr<Segment>& segment, FoundRecord&& record) {
+  Found& found = journal[record.id];
+  switch (record.type) {
+    case RecordType::message: {
+      auto layout = MessageLayout::decode(record.start);
+      found.entry.segment = segment;
+      found.entry.offset = record.payload_offset;
+      found.entry.length = record.length;
+      found.entry.large = layout && layout->large;
+      found.entry.recovered = true;
+      break;
+    }
+    case RecordType::settled:
+      found.entry.settled.clear();
+      for (std::size_t at = 0; at + 4 <= record.start.size(); at += 4) {
+        std::uint32_t index;
+        std::memcpy(&index, record.start.data() + at, sizeof index);
+        found.entry.settled.push_back(index);
+      }
+      break;
+    case RecordType::done:
+    case RecordType::moved: found.gone = true; break;
+  }
+}
+
+void Spool::Recovery::read_segments(const Spool& spool) {
+  for (std::size_t i = 0; i < spool.old_segments_.size(); ++i) {
+    const auto& segment = spool.old_segments_[i];
+    bool followed = i + 1 < spool.old_segments_.size() && spool.old_segments_[i + 1]->header().serial == segment->header().serial + 1;
+    std::uint32_t expected = followed ? spool.old_segments_[i + 1]->header().previous_batches : 0;
+    auto report = scan_segment(segment->fd(), spool.shard_.key(), segment->header(), expected,
+                               [&](FoundRecord&& record) { take(segment, std::move(record)); });
+    if (!report) {
+      notices.push_back(fmt::format("spool: {}: {}", segment->path(), report.error().text()));
+      continue;
+    }
+    for (const Damage& damage : report->damage) save_damage(spool, *segment, damage);
+  }
+}
+
+void Spool::Recovery::save_damage(const Spool& spool, const Segment& segment, const Damage& damage) {
+  std::string to = fmt::format("{}/journal-{}-{}", spool.shard_.corrupt(), segment.header().serial, damage.from);
+  std::string bytes(static_cast<std::size_t>(std::min<std::uint64_t>(damage.to - damage.from, 64 << 20)), '\0');
+  auto read = pread_all(segment.fd(), bytes.data(), bytes.size(), damage.from);
+  if (read) read = replace_file(to, bytes, 0600);
+  notices.push_back(fmt::format("spool: {} is damaged from byte {} to {}: what could be read of it is queued, the bytes are kept in {}{}",
+                                segment.path(), damage.from, damage.to, to, read ? "" : " (and could not all be read)"));
+}
+
+void Spool::Recovery::read_deferred_names(const Spool& spool) {
+  for (const std::string& name : names_in(spool.shard_.deferred())) {
+    if (name.size() == 2) read_deferred_directory(spool, spool.shard_.deferred() + "/" + name);
+  }
+}
+
+void Spool::Recovery::read_deferred_directory(const Spool& spool, const std::string& directory) {
+  for (const std::string& name : names_in(directory)) {
+    std::string path = directory + "/" + name;
+    auto id = QueueId::parse(name);
+    struct stat st {};
+    if (::lstat(path.c_str(), &st) != 0) continue;
+    if (name.starts_with(".new-")) {
+      // Written by an earlier run and never finished: its message is still in the journal.
+      auto of = QueueId::parse(std::string_view(name).substr(5));
+      if (of && of->generation() < spool.shard_.generation()) ::unlink(path.c_str());
+    } else if (!id || !S_ISREG(st.st_mode) || path != deferred_path(spool.shard_.deferred(), *id)) {
+      quarantine(path, spool.shard_.corrupt(), [&](const std::string& text) { notices.push_back(text); }, "not a file of ours");
+    } else if (id->generation() < spool.shard_.generation()) {
+      deferred.emplace_back(*id, Time(std::chrono::seconds(st.st_mtim.tv_sec)));
+    }
+  }
+}
+
+// Files of large/ that no message names: of sessions that a crash cut off. Those of this run are left alone.
+void Spool::Recovery::remove_orphans(const Spool& spool) {
+  std::unordered_set<QueueId> needed;
+  for (auto& [id, found] : journal) {
+    if (!found.gone && found.entry.segment) needed.insert(id);
+  }
+  for (auto& [id, next] : deferred) needed.insert(id);
+  for (const std::string& name : names_in(spool.shard_.large())) {
+    auto id = QueueId::parse(name);
+    if (id && id->generation() < spool.shard_.generation() && !needed.contains(*id)) ::unlink((spool.shard_.large() + "/" + name).c_str());
+  }
+}
+
+event::Task<> Spool::recover(Recovered recovered) {
+  Recovery recovery;
+  auto read = [&] {
+    recovery.read_segments(*this);
+    recovery.read_deferred_names(*this);
+    recovery.remove_orphans(*this);
+    return true;
+  };
+  co_await files_.run(read);
+  for (const std::string& text : recovery.notices) notice_(text);
+  for (auto& [id, next] : recovery.deferred) {
+    Entry entry;
+    entry.recovered = true;
+    auto in_journal = recovery.journal.find(id);
+    entry.large = in_journal != recovery.journal.end() && in_journal->second.entry.large;
+    index_.emplace(id, std::move(entry));
+    recovered(id, next);
+  }
+  for (auto& [id, found] : recovery.journal) {
+    if (found.gone || !found.entry.segment || index_.contains(id)) continue;
+    ++found.entry.segment->live;
+    index_.emplace(id, std::move(found.entry));
+    recovered(id, id.time());
+  }
+  recovery.journal.clear();
+  old_segments_.clear();
+  recovering_ = false;
+  journal_.allow_recycling();
+}
+
+}  // namespace mansio::spool

@@ -1,0 +1,60 @@
+#include "spool/shard.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/encoding.hpp"
+#include "base/file.hpp"
+#include "base/text.hpp"
+
+namespace mansio::spool {
+
+Result<Shard> Shard::open(const std::string& directory) {
+  auto made = make_directory(directory, 0750);
+  if (!made) return std::unexpected(made.error());
+  auto lock = open_file(directory + "/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+  if (!lock) return std::unexpected(lock.error());
+  if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) {
+    auto pid = read_fd(lock->get(), 64);
+    return fail(Fault::busy, fmt::format("{} is in use by another mansiod (pid {}): stop it first, or give this one its own spool_directory",
+                                         directory, pid ? trim(*pid) : "?"));
+  }
+  Shard shard(directory, std::move(*lock));
+  std::string pid = fmt::format("{}\n", ::getpid());
+  if (::ftruncate(shard.lock_.get(), 0) != 0) return fail_errno("lock " + directory);
+  auto done = pwrite_all(shard.lock_.get(), pid, 0);
+  for (const auto& sub : {shard.journal(), shard.large(), shard.deferred(), shard.corrupt()}) {
+    if (done) done = make_directory(sub, 0700);
+  }
+  if (done) done = shard.next_generation();
+  if (!done) return std::unexpected(done.error());
+  return shard;
+}
+
+Result<> Shard::next_generation() {
+  std::string path = directory_ + "/format";
+  auto text = read_file(path, 200);
+  if (!text && text.error().fault() != Fault::not_found) return std::unexpected(text.error());
+  if (text) {
+    auto words = split(trim(*text), ' ');
+    if (words.size() < 2 || words[0] != "mansio-spool") return fail(Fault::exists, path + ": this is no spool of mansio's");
+    if (words[1] != "1") {
+      return fail(Fault::exists, fmt::format("{}: the spool has format {}, this mansiod knows 1: run the version that wrote it until its queue is empty", path, escape(words[1], 20)));
+    }
+    auto generation = words.size() == 6 ? parse_number(words[3]) : std::nullopt;
+    auto key = words.size() == 6 ? hex_decode(words[5]) : std::nullopt;
+    if (!generation || !key) return fail(Fault::exists, path + ": damaged");
+    generation_ = *generation;
+    key_ = *key;
+  } else if (::getrandom(&key_, sizeof key_, 0) != sizeof key_) {
+    return fail_errno("getrandom");
+  }
+  ++generation_;
+  return replace_file(path, fmt::format("mansio-spool 1 generation {} key {}\n", generation_, hex_encode(key_)), 0600);
+}
+
+}  // namespace mansio::spool

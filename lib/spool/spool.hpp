@@ -1,0 +1,140 @@
+// Spool: the crash-safe store of messages (lib/spool/STATES.md). Everything a 250 promises goes through `commit`.
+// One object a shard, on one loop; disk work runs on threads of its own.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "mail/envelope.hpp"
+#include "spool/deferred.hpp"
+#include "spool/journal.hpp"
+#include "spool/shard.hpp"
+
+namespace mansio::spool {
+
+// Where a message's content can be read, by us or by an agent that is passed the descriptor. Holding it keeps the
+// file from being reused.
+struct Content {
+  std::shared_ptr<void> owner;
+  int fd = -1;
+  std::uint64_t file_key = 0;     // the same for all contents of one journal segment; 0: a file of its own
+  std::uint64_t offset = 0, length = 0;
+};
+
+struct Message {
+  explicit Message(mail::Envelope e) : envelope(std::move(e)), progress(envelope.recipients.size()) {}
+  QueueId id;
+  mail::Envelope envelope;
+  std::string head;               // trace fields of ours that stand before the content
+  Content content;
+  Progress progress;
+  bool repeated = false;          // may have been delivered before a crash: look before delivering again
+  std::uint64_t size() const noexcept { return head.size() + content.length; }
+};
+
+class Writer;
+
+class Spool {
+ public:
+  struct Options {
+    std::string directory;                       // of this shard
+    std::uint64_t segment_size = 64 << 20, reserve = 64 << 20;
+    std::size_t memory_message = 256 << 10;      // larger messages stream to large/
+    std::size_t memory_total = 16 << 20;         // of all arriving messages together
+  };
+  // What recovery found: a queued or deferred message and when it is due. Content is loaded when it is attempted.
+  using Recovered = std::function<void(QueueId, Time next_attempt)>;
+
+  // Opens the shard: quick, whatever the spool holds. New mail is accepted from then on, before recover() is done.
+  static Result<std::unique_ptr<Spool>> open(event::Loop& loop, event::Scope& scope, Options options, Notice notice);
+  ~Spool();
+
+  // Reads what earlier runs left and tells of each message, in pieces; damaged things go to corrupt/.
+  event::Task<> recover(Recovered recovered);
+  bool recovering() const noexcept { return recovering_; }
+
+  Result<> accepting() { return journal_.accepting(); }
+  Writer new_message();
+
+  // A message for an attempt. Fault::not_found when it is finished, invalid when damaged (it is then in corrupt/).
+  event::Task<Result<std::shared_ptr<Message>>> load(QueueId id);
+
+  // Durably settled recipients of an attempt that goes on (indexes into the envelope's recipients).
+  event::Task<Result<>> settle(std::shared_ptr<Message> message);
+  // The attempt is over and some recipients wait: the message lies in deferred/ with this progress when it returns.
+  event::Task<Result<>> defer(std::shared_ptr<Message> message);
+  // All recipients are settled: the message's space is given back.
+  event::Task<Result<>> finish(std::shared_ptr<Message> message);
+
+  std::size_t messages() const noexcept { return index_.size(); }
+  bool contains(const QueueId& id) const { return index_.contains(id); }
+  event::Task<> close() { return journal_.close(); }
+
+ private:
+  friend class Writer;
+  struct Entry {
+    std::shared_ptr<Segment> segment;    // null: in deferred/
+    std::uint64_t offset = 0, length = 0;   // of the message record's payload
+    std::vector<std::uint32_t> settled;  // found by recovery
+    bool large = false, recovered = false;
+  };
+  struct Recovery;
+
+  Spool(event::Loop& loop, event::Scope& scope, Shard shard, Options options, Notice notice);
+  event::Task<Result<std::shared_ptr<Message>>> commit(QueueId id, const mail::Envelope& envelope, std::string head,
+                                                       std::string content, std::shared_ptr<UniqueFd> large, std::uint64_t length);
+  Result<std::shared_ptr<Message>> read_journal(QueueId id, Entry entry) const;
+  Result<std::shared_ptr<Message>> read_deferred_message(QueueId id) const;
+  void forget_journal_entry(const QueueId& id);
+  std::string large_path(const QueueId& id) const { return shard_.large() + "/" + id.text(); }
+
+  event::Scope& scope_;
+  Shard shard_;
+  Options options_;
+  Notice notice_;
+  Journal journal_;
+  event::Threads files_;
+  QueueIdSource ids_;
+  std::unordered_map<QueueId, Entry> index_;
+  std::vector<std::shared_ptr<Segment>> old_segments_;   // until recovery has read them
+  std::size_t memory_used_ = 0;
+  bool recovering_ = true;
+};
+
+// One message on its way in. Small ones grow in memory; past Options::memory_message, or when all together are past
+// memory_total, content streams to large/ID through a bounded buffer.
+class Writer {
+ public:
+  Writer(Writer&& other) noexcept;
+  Writer& operator=(Writer&& other) = delete;
+  ~Writer();        // without commit(): leaves nothing behind
+
+  const QueueId& id() const noexcept { return id_; }
+  std::uint64_t size() const noexcept { return size_; }
+
+  // `bytes` is taken before the first suspension.
+  event::Task<Result<>> append(std::string_view bytes);
+  // Would append(bytes) wait for the disk? If not, append_now may be used: no coroutine for the common small chunk.
+  bool fits(std::size_t bytes) const noexcept;
+  void append_now(std::string_view bytes);
+
+  // After it returned a value the message is durable and queued (D-001); after an error it does not exist (D-002).
+  // `head` are our trace fields, each ending in CRLF. Use once.
+  event::Task<Result<std::shared_ptr<Message>>> commit(mail::Envelope envelope, std::string head);
+
+ private:
+  friend class Spool;
+  Writer(Spool& spool, QueueId id) noexcept : spool_(&spool), id_(id) {}
+  event::Task<Result<>> flush();
+
+  Spool* spool_;
+  QueueId id_;
+  std::string buffer_;
+  std::shared_ptr<UniqueFd> file_;
+  std::uint64_t size_ = 0, written_ = 0;
+  std::size_t counted_ = 0;      // of Spool::memory_used_
+};
+
+}  // namespace mansio::spool
