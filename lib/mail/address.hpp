@@ -18,6 +18,8 @@ class Domain {
   const std::string& text() const noexcept { return text_; }
   const std::string& key() const noexcept { return key_.empty() ? text_ : key_; }
   bool is_literal() const noexcept { return text_.starts_with('['); }
+  // The address of a literal as inet_pton takes it, "192.0.2.1" or "2001:db8::1"; "" for a name.
+  std::string literal_address() const;
   bool operator==(const Domain& other) const noexcept { return key() == other.key(); }
 
  private:
@@ -28,7 +30,8 @@ class Domain {
 // A local part, unquoted: "john smith" for "\"john smith\"@x". Case kept.
 class LocalPart {
  public:
-  // `text` as in a path: dot-string or quoted-string; at most 255 octets unquoted (RFC 5321 asks for 64 at least); no control bytes.
+  // `text` as in a path: dot-string or quoted-string; 1 to 255 octets unquoted (RFC 5321 asks for 64 at least); no control
+  // bytes. Non-ASCII only as valid UTF-8 (RFC 6531 §3.3); whether SMTPUTF8 was given is for the caller to check.
   static Result<LocalPart> parse(std::string_view text);
   // Of text that is no quoted form (a system user's name); same bounds.
   static Result<LocalPart> from_unquoted(std::string_view text);
