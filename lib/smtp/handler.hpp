@@ -1,0 +1,60 @@
+// What a server session asks of whoever takes the mail. The session (session.hpp) knows the protocol: syntax, order,
+// replies, data framing, limits of a connection. The Handler knows policy: who may send, which recipients exist, where
+// a message goes. lib/receive implements it; tests implement it in memory.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.hpp"
+#include "event/stream.hpp"
+#include "event/task.hpp"
+#include "smtp/command.hpp"
+#include "smtp/data.hpp"
+
+namespace mansio::smtp {
+
+enum class Protocol : std::uint8_t { smtp, lmtp };
+
+// Who is at the other end.
+struct Client {
+  event::Endpoint peer, local;                              // empty address: a unix socket
+  std::optional<event::PeerCredentials> credentials;        // then these
+};
+
+// What went wrong with a connection, for the log (log::ConnectionTrouble has the same kinds).
+enum class Trouble : std::uint8_t {
+  early_talker, too_many_errors, syntax_error, protocol_error, lost, lost_in_data, command_timeout, data_timeout, write_timeout, no_mail,
+};
+
+class Handler {
+ public:
+  virtual ~Handler() = default;
+
+  // First of all: 220 greets (the text is after the host name), 4xx/5xx is sent instead and ends the session.
+  virtual event::Task<Status> connected() = 0;
+  // EHLO, HELO, LHLO with a valid name. A 2xx (its text is not used) starts the session anew and ends any transaction.
+  virtual event::Task<Status> hello(Verb verb, std::string name) = 0;
+  // Each may refuse with any 4xx/5xx; the session has checked syntax, order, SIZE against the limit and what is offered.
+  virtual event::Task<Status> mail(MailArguments arguments) = 0;
+  virtual event::Task<Status> rcpt(RcptArguments arguments) = 0;
+  // Before 354, or at the first BDAT: at least one recipient was accepted. A refusal ends the transaction.
+  virtual event::Task<Status> begin_data() = 0;
+  // Content as it comes, dots removed. The spans lie in the loop's read buffer: they are taken before the first
+  // suspension. An error is kept by the session: it reads on to the real end of data and answers with it.
+  virtual event::Task<Result<>> content(std::vector<std::string_view> spans) = 0;
+  // The end of data was reached and nothing is wrong with it. The reply is final: 2xx means durable (D-001).
+  virtual event::Task<Status> end_data() = 0;
+  // LMTP: one reply for each accepted recipient, in their order (RFC 2033 §4.2).
+  virtual event::Task<std::vector<Status>> end_data_lmtp() = 0;
+  // The transaction is over: finished, RSET, a new EHLO, refused data, or the connection went. Forgets all of it, and
+  // discards content that was not committed. `refused`: with this status at the end of data (for the reject log), which
+  // the session decided itself (size, bare newline, too many chunks, or an error of content()).
+  virtual void reset(const Status* refused) = 0;
+
+  virtual event::Task<Status> verify(std::string text) = 0;          // VRFY: 252 or 550
+  virtual void trouble(Trouble kind, std::string_view command, std::string_view text) = 0;
+};
+
+}  // namespace mansio::smtp
