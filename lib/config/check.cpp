@@ -103,7 +103,7 @@ void Checker::listener(const Listener& listener) {
 
 void Checker::listeners() {
   if (!places_.has("listeners")) config_.listeners.emplace_back().setting = "listeners[0]";
-  if (config_.listeners.empty()) problem("listeners", "it is empty, so no mail could come in: leave it out for port 25 on all addresses");
+  if (config_.listeners.empty() && problems_.empty()) problem("listeners", "it is empty, so no mail could come in: leave it out for port 25 on all addresses");
   std::set<std::string> seen;
   for (Listener& listener : config_.listeners) {
     if (listener.address.starts_with("unix:")) listener.address = "unix:" + resolve_path(listener.address.substr(5), directory());
@@ -155,7 +155,7 @@ void Checker::domains() {
     if (config_.host_name != config_.mail_name) config_.domains.local.push_back(config_.host_name);
     if (std::ranges::find(config_.domains.local, "localhost") == config_.domains.local.end()) config_.domains.local.emplace_back("localhost");
   }
-  patterns("domains.local", config_.domains.local, false);
+  if (places_.has("domains.local")) patterns("domains.local", config_.domains.local, false);
   patterns("domains.relay_to", config_.domains.relay_to, false);
   std::set<std::string> seen;
   for (std::size_t i = 0; i < config_.domains.alias.size(); ++i) {

@@ -13,7 +13,8 @@ inline constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * m
 
 inline constexpr Container container_table[] = {
   {"listeners[]", [](C& c, const std::string&) {
-     c.listeners.emplace_back().setting = "listeners[" + std::to_string(c.listeners.size() - 1) + "]";
+     std::string setting = "listeners[" + std::to_string(c.listeners.size()) + "]";
+     c.listeners.emplace_back().setting = std::move(setting);
    }},
   {"domains.alias[]", [](C& c, const std::string&) { c.domains.alias.emplace_back(); }},
   {"transports.*", [](C& c, const std::string& name) { c.transports.emplace_back().name = name; }},

@@ -53,7 +53,7 @@ Node parse_tree(const Source& source, Problems& problems) {
   try {
     config.readString(scanned.text);
   } catch (const libconfig::ParseException& e) {
-    problems.push_back({source.file, e.getLine(), fmt::format("{} (a missing \";\" or bracket shows on the line after it)", e.getError())});
+    problems.push_back({source.file, e.getLine(), fmt::format("{} (perhaps a bracket or a quote is missing on a line above)", e.getError())});
     return empty;
   }
   Node root = convert(config.getRoot(), source.file);
