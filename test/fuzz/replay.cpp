@@ -15,7 +15,8 @@ std::size_t below(Random& random, std::size_t n) { return n == 0 ? 0 : random() 
 
 // One small change: a byte flipped, set to something of interest, removed, doubled, or a piece moved.
 void mutate(std::string& text, Random& random) {
-  static constexpr std::string_view bytes("\0\r\n\t .<>@\"\\:;,()[]=+-\x7f\x80\xc3\xa4\xff", 28);
+  static constexpr char array[] = "\r\n\t .<>@\"\\:;,()[]=+-\x7f\x80\xc3\xa4\xff";
+  static constexpr std::string_view bytes(array, sizeof array);   // the NUL at its end too
   std::size_t at = below(random, text.size() + 1);
   switch (random() % 6) {
     case 0: text.insert(at, 1, bytes[below(random, bytes.size())]); break;
