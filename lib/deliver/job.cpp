@@ -1,0 +1,139 @@
+#include "deliver/job.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "deliver/packet.hpp"
+
+namespace mansio::deliver {
+namespace {
+
+constexpr std::uint64_t job_mark = 0x314a, answer_mark = 0x3141;   // format version 1
+constexpr std::size_t path_limit = 4095, word_limit = 8192, count_limit = 256, prefix_limit = 64u << 10, text_limit = 4096;
+
+bool is_absolute_or_empty(std::string_view path) { return path.empty() || path[0] == '/'; }
+
+// What a job of each kind needs; a packet without it is a bug of the mail process and is never acted upon.
+bool has_its_fields(const Job& job) {
+  if (!is_absolute_or_empty(job.home) || !is_absolute_or_empty(job.path)) return false;
+  switch (job.kind) {
+    case JobKind::maildir: return !job.path.empty() && is_message_name(job.name) && job.message.fd_slot != no_slot;
+    case JobKind::mbox: return !job.path.empty() && job.message.fd_slot != no_slot;
+    case JobKind::pipe: return !job.command.empty() && job.command[0].starts_with('/') && job.message.fd_slot != no_slot;
+    case JobKind::user_lookup: return !job.user.empty();
+    case JobKind::read_forward: return !job.home.empty();
+    case JobKind::forget: return job.message.fd_slot != no_slot;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool is_message_name(std::string_view name) noexcept {
+  return !name.empty() && name.size() <= 200 && name[0] != '.' && name.find_first_of("/:") == std::string_view::npos && !has_control(name);
+}
+
+Result<std::string> encode_job(const Job& job) {
+  if (!has_its_fields(job)) return fail(Fault::invalid, "delivery job: a field is missing or breaks its bound");
+  PacketWriter out;
+  out.number(job_mark, 2);
+  out.number(job.serial, 8);
+  out.number(static_cast<std::uint64_t>(job.kind), 1);
+  out.number(job.message.fd_slot, 4);
+  out.number(job.message.offset, 8);
+  out.number(job.message.length, 8);
+  out.number(job.binary, 1);
+  out.number(job.maybe_repeated, 1);
+  out.number(job.want_forward, 1);
+  out.number(job.uid, 4);
+  out.number(job.gid, 4);
+  out.number(static_cast<std::uint64_t>(std::max<Duration::rep>(job.timeout.count(), 0)), 8);
+  out.text(job.prefix);
+  for (const auto* field : {&job.user, &job.home, &job.path, &job.name, &job.sender}) out.text(*field);
+  out.texts(job.command);
+  out.texts(job.environment);
+  if (out.bytes().size() > max_packet) return fail(Fault::too_long, "delivery job: larger than a packet");
+  // Bounds have one home, the decoder; encoding asks it rather than repeat them.
+  if (auto check = decode_job(out.bytes()); !check) return std::unexpected(check.error());
+  return out.take();
+}
+
+Result<Job> decode_job(std::string_view packet) {
+  if (packet.size() > max_packet) return fail(Fault::too_long, "delivery job: larger than a packet");
+  PacketReader in(packet);
+  if (in.number(2) != job_mark) return fail(Fault::invalid, "delivery job: not one, or of another version");
+  Job job;
+  job.serial = in.number(8);
+  job.kind = static_cast<JobKind>(in.number(1));
+  job.message.fd_slot = static_cast<std::uint32_t>(in.number(4));
+  job.message.offset = in.number(8);
+  job.message.length = in.number(8);
+  job.binary = in.flag();
+  job.maybe_repeated = in.flag();
+  job.want_forward = in.flag();
+  job.uid = static_cast<uid_t>(in.number(4));
+  job.gid = static_cast<gid_t>(in.number(4));
+  auto timeout = in.number(8);
+  job.timeout = Duration(static_cast<Duration::rep>(std::min<std::uint64_t>(timeout, 7u * 86400u * 1000u)));
+  job.prefix = in.text(prefix_limit, true);
+  job.user = in.text(text_limit);
+  job.home = in.text(path_limit);
+  job.path = in.text(path_limit);
+  job.name = in.text(path_limit);
+  job.sender = in.text(text_limit);
+  job.command = in.texts(count_limit, word_limit);
+  job.environment = in.texts(count_limit, word_limit);
+  constexpr std::uint64_t end_of_files = std::uint64_t(1) << 62;
+  bool bounded = job.message.offset < end_of_files && job.message.length < end_of_files;
+  if (!in.done() || !bounded || !has_its_fields(job)) return fail(Fault::invalid, "delivery job: a field is missing or breaks its bound");
+  return job;
+}
+
+Result<std::string> encode_answer(const Answer& answer) {
+  PacketWriter out;
+  out.number(answer_mark, 2);
+  out.number(answer.serial, 8);
+  out.number(static_cast<std::uint64_t>(answer.status.code()), 2);
+  auto enhanced = answer.status.enhanced();
+  out.number(enhanced.klass, 1);
+  out.number(enhanced.subject, 2);
+  out.number(enhanced.detail, 2);
+  out.number(static_cast<std::uint64_t>(answer.sys), 4);
+  out.number(answer.bytes, 8);
+  out.number(answer.found, 1);
+  out.number(answer.uid, 4);
+  out.number(answer.gid, 4);
+  out.text(std::string_view(answer.status.text()).substr(0, text_limit));
+  for (const auto* field : {&answer.user, &answer.home, &answer.gecos}) out.text(*field);
+  out.text(answer.forward);
+  if (auto check = decode_answer(out.bytes()); !check) return std::unexpected(check.error());
+  return out.take();
+}
+
+Result<Answer> decode_answer(std::string_view packet) {
+  if (packet.size() > max_packet) return fail(Fault::too_long, "delivery answer: larger than a packet");
+  PacketReader in(packet);
+  if (in.number(2) != answer_mark) return fail(Fault::invalid, "delivery answer: not one, or of another version");
+  Answer answer;
+  answer.serial = in.number(8);
+  auto code = static_cast<int>(in.number(2));
+  auto klass = in.number(1);
+  auto subject = static_cast<std::uint16_t>(in.number(2));
+  auto detail = static_cast<std::uint16_t>(in.number(2));
+  answer.sys = static_cast<int>(in.number(4));
+  answer.bytes = in.number(8);
+  answer.found = in.flag();
+  answer.uid = static_cast<uid_t>(in.number(4));
+  answer.gid = static_cast<gid_t>(in.number(4));
+  auto text = in.text(text_limit, true);
+  answer.user = in.text(text_limit);
+  answer.home = in.text(path_limit);
+  answer.gecos = in.text(text_limit);
+  answer.forward = in.text(max_forward, true);
+  bool valid = code >= 200 && code <= 599 && code / 100 != 3 && (klass == 0 || klass == static_cast<unsigned>(code) / 100);
+  if (!in.done() || !valid) return fail(Fault::invalid, "delivery answer: a field is missing or breaks its bound");
+  answer.status = klass == 0 ? Status(code, std::move(text)) : Status(code, subject, detail, std::move(text));
+  return answer;
+}
+
+}  // namespace mansio::deliver

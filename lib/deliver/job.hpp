@@ -1,0 +1,82 @@
+// What the mail process and a delivery agent say to each other: one Job or one Answer is one packet of a
+// SOCK_SEQPACKET socketpair. Message content never travels in a packet: the agent gets the descriptor of the journal
+// segment or file once (SCM_RIGHTS) and keeps it under the slot number the mail process chose, until a `forget` job.
+// The codec is pure and strict: every length is bounded, nothing may be left over, unknown values are errors.
+#pragma once
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/quantity.hpp"
+#include "base/result.hpp"
+#include "base/status.hpp"
+
+namespace mansio::deliver {
+
+// A packet larger than this is refused on both sides; it stays under the socket buffer every Linux allows (208 KiB).
+inline constexpr std::size_t max_packet = 192u << 10;
+inline constexpr std::size_t max_forward = 64u << 10;   // bytes of a ~/.forward
+
+enum class JobKind : std::uint8_t {
+  maildir = 1,       // one message into the Maildir `path`
+  mbox = 2,          // one message at the end of the file `path`
+  pipe = 3,          // one message to the program `command`
+  user_lookup = 4,   // is `user` a user of the system? With `want_forward`, also the ~/.forward text
+  read_forward = 5,  // the text of home/.forward, read as `uid`
+  forget = 6,        // close the descriptor in `fd_slot`; it has no answer
+};
+
+inline constexpr std::uint32_t no_slot = 0xffffffff;
+
+// Where the content of the message lies: [offset, offset + length) of the descriptor in slot `fd_slot`.
+struct Segment {
+  std::uint32_t fd_slot = no_slot;
+  std::uint64_t offset = 0, length = 0;
+};
+
+struct Job {
+  std::uint64_t serial = 0;
+  JobKind kind = JobKind::maildir;
+  Segment message;
+  bool binary = false;           // BINARYMIME: bytes are written as they are; else CRLF becomes LF
+  bool maybe_repeated = false;   // an earlier attempt may have got as far as the mailbox
+  bool want_forward = false;
+  std::string prefix;            // header lines written before the content (Return-Path, Delivered-To, Received)
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::string user;              // system user whose groups are taken; "": the group `gid` alone. For look-ups: the name
+  std::string home;              // absolute, or ""
+  std::string path;              // maildir, mbox: already filled in from the template
+  std::string name;              // maildir: file name, the same each time this recipient of this message is tried
+  std::string sender;            // envelope sender for the From_ line, "" for <>
+  std::vector<std::string> command;       // pipe: argv
+  std::vector<std::string> environment;   // pipe: "NAME=value"
+  Duration timeout{std::chrono::minutes(5)};
+};
+
+struct Answer {
+  std::uint64_t serial = 0;
+  Status status;                 // 2xx done, 4xx try again; only a pipe command gives 5xx
+  int sys = 0;                   // errno behind a failure, for the log; or 0
+  std::uint64_t bytes = 0;       // written into the mailbox
+  bool found = false;            // user_lookup: such a user exists; read_forward: such a file exists
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::string user, home, gecos; // user_lookup
+  std::string forward;           // text of ~/.forward
+};
+
+// Fault::too_long when the packet would pass max_packet, Fault::invalid when a field breaks its bound.
+Result<std::string> encode_job(const Job& job);
+Result<Job> decode_job(std::string_view packet);
+Result<std::string> encode_answer(const Answer& answer);
+Result<Answer> decode_answer(std::string_view packet);
+
+// May `name` be the file name of a message in a Maildir? No '/', ':' or control byte, no leading '.', 1 to 200 bytes.
+bool is_message_name(std::string_view name) noexcept;
+
+}  // namespace mansio::deliver
