@@ -1,0 +1,144 @@
+#include "config/describe.hpp"
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "config/retry.hpp"
+#include "config/settings.hpp"
+
+namespace mansio::config {
+namespace {
+
+// A libconfig string: control characters can't be in it, the reader refuses them.
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::string quoted_list(const std::vector<std::string>& names) {
+  std::string out = "[";
+  for (const std::string& name : names) out += (out.size() > 1 ? ", " : " ") + quoted(name);
+  return out + " ]";
+}
+
+// The word that the table has for an enum's value.
+template <class E>
+std::string word_of(std::string_view path, E value) {
+  return quoted(split(find_setting(path)->words, ' ').at(static_cast<std::size_t>(value)));
+}
+
+std::string size_text(ByteSize size) { return quoted(format_size(size)); }
+std::string duration_text(Duration duration) { return quoted(format_duration(duration)); }
+
+// { name = value; ... } on one line; a pair with an empty value is left out.
+using Pairs = std::vector<std::pair<std::string_view, std::string>>;
+std::string group_text(const Pairs& pairs) {
+  std::string out = "{";
+  for (const auto& [name, value] : pairs) {
+    if (!value.empty()) out += fmt::format(" {} = {};", name, value);
+  }
+  return out + " }";
+}
+
+template <class Items, class Format>
+std::string groups_text(const Items& items, Format format) {
+  std::string out = "(";
+  for (const auto& item : items) out += fmt::format("{}\n  {}", out.size() > 1 ? "," : "", format(item));
+  return out + "\n)";
+}
+
+std::string listener_text(const Listener& l) {
+  return group_text({{"address", quoted(l.address)}, {"port", std::to_string(l.port)}, {"role", word_of("listeners[].role", l.role)},
+                     {"tls", word_of("listeners[].tls", l.tls)}, {"auth", l.auth ? fmt::format("{}", *l.auth) : ""}});
+}
+
+std::string users_text(const Users& users) {
+  switch (users.kind) {
+    case UsersKind::none: return {};
+    case UsersKind::system: return "\"system\"";
+    case UsersKind::list: return quoted_list(users.list);
+    case UsersKind::passwd_file: return quoted("passwd-file:" + users.passwd_file);
+  }
+  return {};
+}
+
+std::string transport_text(const Transport& t) {
+  Pairs pairs{{"kind", word_of("transports.*.kind", t.kind)}};
+  switch (t.kind) {
+    case TransportKind::maildir:
+    case TransportKind::mbox: pairs.emplace_back("path", quoted(t.path)); break;
+    case TransportKind::drop: pairs.emplace_back("directory", quoted(t.directory)); break;
+    case TransportKind::pipe:
+      pairs.emplace_back("command", quoted_list(t.command));
+      pairs.emplace_back("timeout", duration_text(t.timeout));
+      break;
+    case TransportKind::smtp:
+    case TransportKind::lmtp:
+      pairs.emplace_back("hosts", quoted_list(t.hosts));
+      pairs.emplace_back("port", std::to_string(t.port));
+      pairs.emplace_back("tls", quoted(t.tls));
+      break;
+  }
+  return group_text(pairs);
+}
+
+std::string limits_text(const Limits& l) {
+  auto count = [](std::uint32_t n) { return std::to_string(n); };
+  return group_text({{"message_size", size_text(l.message_size)}, {"recipients", count(l.recipients)}, {"connections", count(l.connections)},
+                     {"connections_per_client", count(l.connections_per_client)},
+                     {"messages_per_connection", count(l.messages_per_connection)}, {"session_size", size_text(l.session_size)},
+                     {"hops", count(l.hops)}, {"command_timeout", duration_text(l.command_timeout)},
+                     {"data_timeout", duration_text(l.data_timeout)}, {"data_minimum_rate", count(l.data_minimum_rate)},
+                     {"errors", count(l.errors)}, {"command_line", count(l.command_line)}, {"chunks", count(l.chunks)}});
+}
+
+std::string domains_text(const Domains& d) {
+  auto alias = [](const DomainAlias& a) { return group_text({{"from", quoted(a.from)}, {"to", quoted(a.to)}}); };
+  return group_text({{"local", quoted_list(d.local)}, {"relay_to", quoted_list(d.relay_to)}, {"alias", groups_text(d.alias, alias)}});
+}
+
+std::string transports_text(const std::vector<Transport>& transports) {
+  std::string out = "{";
+  for (const Transport& t : transports) out += fmt::format("\n  {} = {};", t.name, transport_text(t));
+  return out + "\n}";
+}
+
+std::string route_text(const Route& r) {
+  return group_text({{"name", quoted(r.name)}, {"domains", quoted_list(r.domains)}, {"users", users_text(r.users)}, {"transport", quoted(r.transport)}});
+}
+
+std::string retry_text(const RetryRule& r) {
+  return group_text({{"domains", quoted_list(r.domains)}, {"schedule", quoted(format_schedule(r.schedule))}});
+}
+
+}  // namespace
+
+std::string describe(const Config& c) {
+  bool tls = !c.tls_certificate.empty();
+  const Pairs lines{
+    {"version", "1"}, {"host_name", quoted(c.host_name)}, {"mail_name", quoted(c.mail_name)}, {"postmaster", quoted(c.postmaster)},
+    {"run_as", quoted(c.run_as)}, {"spool_directory", quoted(c.spool_directory)}, {"log_directory", quoted(c.log_directory)},
+    {"run_directory", quoted(c.run_directory)}, {"listeners", groups_text(c.listeners, listener_text)},
+    {"tls", tls ? group_text({{"certificate", quoted(c.tls_certificate)}, {"key", quoted(c.tls_key)}}) : ""},
+    {"domains", domains_text(c.domains)}, {"relay_from", quoted_list(c.relay_from)}, {"limits", limits_text(c.limits)},
+    {"smtp", group_text({{"bare_newline", word_of("smtp.bare_newline", c.bare_newline)}})},
+    {"transports", transports_text(c.transports)}, {"routes", groups_text(c.routes, route_text)}, {"aliases", quoted(c.aliases)},
+    {"recipient_delimiter", quoted(c.recipient_delimiter)}, {"trusted_users", quoted_list(c.trusted_users)},
+    {"sendmail", group_text({{"extract_addresses_remove_arguments", fmt::format("{}", c.extract_addresses_remove_arguments)}})},
+    {"retry", groups_text(c.retry, retry_text)}, {"delay_warning", duration_text(c.delay_warning)},
+    {"bounce_return_size", size_text(c.bounce_return_size)},
+    {"log", group_text({{"format", word_of("log.format", c.log_format)}, {"journal", fmt::format("{}", c.log_journal)}})},
+    {"spool", group_text({{"segment_size", size_text(c.spool_segment_size)}, {"reserve", size_text(c.spool_reserve)}})},
+    {"deliver", group_text({{"agents", std::to_string(c.deliver_agents)}})}, {"shutdown_grace", duration_text(c.shutdown_grace)}};
+  std::string out;
+  for (const auto& [name, value] : lines) {
+    if (!value.empty()) out += fmt::format("{} = {};\n", name, value);
+  }
+  return out;
+}
+
+}  // namespace mansio::config
