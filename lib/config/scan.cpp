@@ -51,7 +51,11 @@ class Scanner {
 
   void string() {
     std::size_t n = 1;
-    while (n < rest_.size() && rest_[n] != '"') n += rest_[n] == '\\' ? 2 : 1;
+    while (n < rest_.size() && rest_[n] != '"') {
+      if (rest_.substr(n).starts_with("\\x00")) refuse("a NUL byte");     // libconfig would end the text there
+      n += rest_[n] == '\\' ? 2 : 1;
+    }
+    if (n >= rest_.size()) refuse("a text in quotes that does not end");
     copy(std::min(n + 1, rest_.size()));
   }
 
