@@ -18,11 +18,11 @@ constexpr std::array<std::string_view, 3> return_names{"", "full", "hdrs"};
 // Order of the lines; an unknown key, one out of order or given twice is an error.
 enum class Key : std::uint8_t {
   received, sender, body, ret, smtputf8, envid, auth, helo, client_name, client_address, client_port,
-  protocol, user, reply_to_id, recipient, orcpt, notify,
+  protocol, user, reply_to_id, delivered_to, recipient, orcpt, notify,
 };
-constexpr std::array<std::string_view, 17> key_names{
+constexpr std::array<std::string_view, 18> key_names{
     "received", "sender", "body", "ret", "smtputf8", "envid", "auth", "helo", "client-name", "client-address",
-    "client-port", "protocol", "user", "reply-to-id", "recipient", "orcpt", "notify"};
+    "client-port", "protocol", "user", "reply-to-id", "delivered-to", "recipient", "orcpt", "notify"};
 static_assert(key_names[static_cast<std::size_t>(Key::notify)] == "notify");
 
 constexpr bool must_escape(char c) noexcept { return is_control(c) || c == '\\'; }
@@ -143,6 +143,8 @@ Result<> store_typed(Envelope& envelope, Key key, const std::string& value) {
     if (!address || address->text() != value) return bad_line(key, value);
     if (key == Key::sender) envelope.sender = std::move(*address);
     else envelope.recipients.emplace_back(std::move(*address));
+  } else if (key == Key::delivered_to) {
+    envelope.delivered_to.push_back(value);
   } else if (key == Key::received) {
     auto time = read_time(value);
     if (!time) return bad_line(key, value);
@@ -169,10 +171,11 @@ Result<> store_typed(Envelope& envelope, Key key, const std::string& value) {
   return {};
 }
 
-// May `next` follow `last`? The keys rise, except that a recipient may follow the lines of another.
+// May `next` follow `last`? The keys rise, except that recipients and Delivered-To lines repeat.
 bool in_order(std::optional<Key> last, Key next) {
   if (!last) return next == Key::received;
   if (*last == Key::received) return next == Key::sender;   // both always stand
+  if (next == Key::delivered_to && *last == next) return true;
   return next > *last || (next == Key::recipient && *last >= Key::recipient);
 }
 
@@ -197,6 +200,7 @@ std::string format_envelope(const Envelope& envelope) {
   append_line(out, Key::protocol, envelope.protocol);
   append_line(out, Key::user, envelope.user);
   append_line(out, Key::reply_to_id, envelope.reply_to_id);
+  for (const std::string& address : envelope.delivered_to) append_line(out, Key::delivered_to, address);
   for (const Recipient& recipient : envelope.recipients) {
     append_line(out, Key::recipient, recipient.address.text());
     append_line(out, Key::orcpt, recipient.orcpt);

@@ -43,6 +43,7 @@ struct Envelope {
   std::string protocol;                  // RFC 3848: "ESMTP", "local"
   std::string user;                      // local submitter or authenticated login
   std::string reply_to_id;               // a bounce: queue id of the message it answers
+  std::vector<std::string> delivered_to; // Delivered-To fields it came with: who has had it (forwarding loops)
 
   std::string sender_text() const { return sender ? sender->text() : std::string(); }
 };
