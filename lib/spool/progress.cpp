@@ -10,6 +10,8 @@
 
 namespace mansio::spool {
 
+static constexpr std::int64_t time_limit = 9'000'000'000;   // seconds; further is past what nanoseconds can say
+
 bool Progress::finished() const noexcept {
   return std::ranges::all_of(recipients, [](const RecipientProgress& r) { return r.settled(); });
 }
@@ -17,15 +19,19 @@ bool Progress::finished() const noexcept {
 std::string format_progress(const Progress& progress) {
   std::string out;
   auto next = std::chrono::duration_cast<std::chrono::seconds>(progress.next_attempt.time_since_epoch()).count();
-  fmt::format_to(std::back_inserter(out), "attempts {}\nnext {}\n", progress.attempts, next);
+  // What is written here must be readable again whatever a peer said: bounds are kept on this side too.
+  fmt::format_to(std::back_inserter(out), "attempts {}\nnext {}\n", progress.attempts, std::clamp<std::int64_t>(next, 0, time_limit));
   if (progress.delay_warned) out += "warned\n";
   if (progress.frozen) out += "frozen\n";
+  for (std::uint64_t place : progress.done_places) out += "place " + hex_encode(place) + "\n";
   for (std::size_t i = 0; i < progress.recipients.size(); ++i) {
     const RecipientProgress& r = progress.recipients[i];
+    if (!r.settled() && r.last.ok()) continue;   // not tried yet: the default
     const char* state = r.state == RecipientState::delivered ? "delivered" : r.state == RecipientState::failed ? "failed" : "waiting";
     auto enhanced = r.last.enhanced();
-    fmt::format_to(std::back_inserter(out), "recipient {} {} {} {}.{}.{} {}\n", i, state, r.last.code(), enhanced.klass,
-                   enhanced.subject, enhanced.detail, xtext_encode(r.last.text().substr(0, 2000)));
+    int code = r.last.code() < 200 || r.last.code() > 599 ? 451 : r.last.code();
+    fmt::format_to(std::back_inserter(out), "recipient {} {} {} {}.{}.{} {}\n", i, state, code, enhanced.klass,
+                   std::min<unsigned>(enhanced.subject, 999), std::min<unsigned>(enhanced.detail, 999), xtext_encode(r.last.text().substr(0, 2000)));
   }
   return out;
 }
@@ -63,9 +69,13 @@ Result<Progress> parse_progress(std::string_view text, std::size_t recipients) {
     if (words[0] == "recipient") {
       auto done = parse_recipient(words, progress);
       if (!done) return std::unexpected(done.error());
-    } else if (words[0] == "attempts" && number) {
+    } else if (words[0] == "place" && words.size() == 2) {
+      auto place = hex_decode(words[1]);
+      if (!place) return fail(Fault::invalid, "state: broken place line");
+      progress.done_places.push_back(*place);
+    } else if (words[0] == "attempts" && number && *number <= UINT32_MAX) {
       progress.attempts = static_cast<std::uint32_t>(*number);
-    } else if (words[0] == "next" && number) {
+    } else if (words[0] == "next" && number && *number <= std::uint64_t{time_limit}) {
       progress.next_attempt = Time(std::chrono::seconds(*number));
     } else if (words[0] == "warned" && words.size() == 1) {
       progress.delay_warned = true;

@@ -26,6 +26,9 @@ struct RecipientProgress {
 struct Progress {
   explicit Progress(std::size_t count = 0) : recipients(count) {}
   std::vector<RecipientProgress> recipients;   // in the envelope's order
+  // Places a waiting recipient leads to (an alias' members) that already have the message: whatever numbers the queue
+  // gives them. Cleared for a recipient by nobody: a settled recipient's are simply not asked for again.
+  std::vector<std::uint64_t> done_places;
   std::uint32_t attempts = 0;
   Time next_attempt{};
   bool delay_warned = false, frozen = false;

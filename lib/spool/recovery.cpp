@@ -32,10 +32,17 @@ std::vector<std::string> names_in(const std::string& directory) {
 void quarantine(const std::string& path, const std::string& corrupt, const Notice& notice, const std::string& why) {
   std::string to = corrupt + "/" + path.substr(path.find_last_of('/') + 1);
   for (int i = 1; ::access(to.c_str(), F_OK) == 0 && i < 1000; ++i) to = fmt::format("{}/{}.{}", corrupt, path.substr(path.find_last_of('/') + 1), i);
-  if (::rename(path.c_str(), to.c_str()) == 0) notice(fmt::format("spool: {} can't be understood ({}): moved to {}", path, why, to));
+  bool moved = ::rename(path.c_str(), to.c_str()) == 0;
+  notice(fmt::format("spool: {} can't be understood ({}): {} to {}", path, why, moved ? "moved" : "and could not be moved", to));
 }
 
 }  // namespace
+
+// A segment that a crash cut off before its header was written: nothing was ever in it.
+static bool is_never_begun(const std::string& path) {
+  struct stat st {};
+  return ::lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 && ::unlink(path.c_str()) == 0;
+}
 
 Result<std::unique_ptr<Spool>> Spool::open(event::Loop& loop, event::Scope& scope, Options options, Notice notice) {
   auto shard = Shard::open(options.directory);
@@ -43,6 +50,7 @@ Result<std::unique_ptr<Spool>> Spool::open(event::Loop& loop, event::Scope& scop
   std::vector<std::shared_ptr<Segment>> segments;
   for (const std::string& name : names_in(shard->journal())) {
     std::string path = shard->journal() + "/" + name;
+    if (is_never_begun(path)) continue;
     auto segment = Segment::open(path, shard->key());
     if (segment) segments.push_back(std::move(*segment));
     else if (segment.error().fault() == Fault::exists) return fail(Fault::exists, path + ": " + segment.error().text());
@@ -60,15 +68,17 @@ Result<std::unique_ptr<Spool>> Spool::open(event::Loop& loop, event::Scope& scop
 struct Spool::Recovery {
   struct Found {
     Entry entry;
-    bool gone = false;     // done or moved
+    bool done = false, moved = false;
+    bool gone() const noexcept { return done || moved; }
   };
   std::unordered_map<QueueId, Found> journal;
   std::vector<std::pair<QueueId, Time>> deferred;
   std::vector<std::string> notices;
+  std::vector<std::shared_ptr<Segment>> pinned;    // not to be reused: they hold what could not be saved
 
   void read_segments(const Spool& spool);
   void take(const std::shared_ptr<Segment>& segment, FoundRecord&& record);
-  void save_damage(const Spool& spool, const Segment& segment, const Damage& damage);
+  void save_damage(const Spool& spool, const std::shared_ptr<Segment>& segment, const Damage& damage);
   void read_deferred_names(const Spool& spool);
   void read_deferred_directory(const Spool& spool, const std::string& directory);
   void remove_orphans(const Spool& spool);
@@ -86,16 +96,9 @@ void Spool::Recovery::take(const std::shared_ptr<Segment>& segment, FoundRecord&
       found.entry.recovered = true;
       break;
     }
-    case RecordType::settled:
-      found.entry.settled.clear();
-      for (std::size_t at = 0; at + 4 <= record.start.size(); at += 4) {
-        std::uint32_t index;
-        std::memcpy(&index, record.start.data() + at, sizeof index);
-        found.entry.settled.push_back(index);
-      }
-      break;
-    case RecordType::done:
-    case RecordType::moved: found.gone = true; break;
+    case RecordType::settled: found.entry.progress = std::move(record.start); break;
+    case RecordType::done: found.done = true; break;
+    case RecordType::moved: found.moved = true; break;
   }
 }
 
@@ -103,24 +106,38 @@ void Spool::Recovery::read_segments(const Spool& spool) {
   for (std::size_t i = 0; i < spool.old_segments_.size(); ++i) {
     const auto& segment = spool.old_segments_[i];
     bool followed = i + 1 < spool.old_segments_.size() && spool.old_segments_[i + 1]->header().serial == segment->header().serial + 1;
-    std::uint32_t expected = followed ? spool.old_segments_[i + 1]->header().previous_batches : 0;
+    std::uint32_t expected = followed ? spool.old_segments_[i + 1]->header().previous_batches : SegmentHeader::unknown_batches;
+    // What a killed process wrote without a sync is read all the same, so it has to last.
+    if (i + 1 == spool.old_segments_.size()) ::fdatasync(segment->fd());
     auto report = scan_segment(segment->fd(), spool.shard_.key(), segment->header(), expected,
                                [&](FoundRecord&& record) { take(segment, std::move(record)); });
     if (!report) {
+      pinned.push_back(segment);
       notices.push_back(fmt::format("spool: {}: {}", segment->path(), report.error().text()));
       continue;
     }
-    for (const Damage& damage : report->damage) save_damage(spool, *segment, damage);
+    for (const Damage& damage : report->damage) save_damage(spool, segment, damage);
   }
 }
 
-void Spool::Recovery::save_damage(const Spool& spool, const Segment& segment, const Damage& damage) {
-  std::string to = fmt::format("{}/journal-{}-{}", spool.shard_.corrupt(), segment.header().serial, damage.from);
-  std::string bytes(static_cast<std::size_t>(std::min<std::uint64_t>(damage.to - damage.from, 64 << 20)), '\0');
-  auto read = pread_all(segment.fd(), bytes.data(), bytes.size(), damage.from);
-  if (read) read = replace_file(to, bytes, 0600);
-  notices.push_back(fmt::format("spool: {} is damaged from byte {} to {}: what could be read of it is queued, the bytes are kept in {}{}",
-                                segment.path(), damage.from, damage.to, to, read ? "" : " (and could not all be read)"));
+// What the disk can't read stays zero in the copy.
+Result<> copy_damage(int fd, const Damage& damage, const std::string& to) {
+  constexpr std::uint64_t page = 4096;
+  std::string bytes(static_cast<std::size_t>(damage.to - damage.from), '\0');
+  for (std::uint64_t at = 0; at < bytes.size(); at += page) {
+    std::size_t piece = static_cast<std::size_t>(std::min(page, bytes.size() - at));
+    if (!pread_all(fd, bytes.data() + at, piece, damage.from + at)) std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), piece, '\0');
+  }
+  return replace_file(to, bytes, 0600);
+}
+
+void Spool::Recovery::save_damage(const Spool& spool, const std::shared_ptr<Segment>& segment, const Damage& damage) {
+  std::string to = fmt::format("{}/journal-{}-{}", spool.shard_.corrupt(), segment->header().serial, damage.from);
+  auto saved = copy_damage(segment->fd(), damage, to);
+  if (!saved) pinned.push_back(segment);
+  std::string where = saved ? fmt::format("the bytes are kept in {}", to) : fmt::format("{}: the segment is kept", saved.error().text());
+  notices.push_back(fmt::format("spool: {} is damaged from byte {} to {}: what could be read of it is queued, {}", segment->path(), damage.from,
+                                damage.to, where));
 }
 
 void Spool::Recovery::read_deferred_names(const Spool& spool) {
@@ -141,6 +158,8 @@ void Spool::Recovery::read_deferred_directory(const Spool& spool, const std::str
       if (of && of->generation() < spool.shard_.generation()) ::unlink(path.c_str());
     } else if (!id || !S_ISREG(st.st_mode) || path != deferred_path(spool.shard_.deferred(), *id)) {
       quarantine(path, spool.shard_.corrupt(), [&](const std::string& text) { notices.push_back(text); }, "not a file of ours");
+    } else if (auto in = journal.find(*id); in != journal.end() && in->second.done) {
+      ::unlink(path.c_str());     // left by a `defer` that failed; the message was finished from the journal
     } else if (id->generation() < spool.shard_.generation()) {
       deferred.emplace_back(*id, Time(std::chrono::seconds(st.st_mtim.tv_sec)));
     }
@@ -151,13 +170,19 @@ void Spool::Recovery::read_deferred_directory(const Spool& spool, const std::str
 void Spool::Recovery::remove_orphans(const Spool& spool) {
   std::unordered_set<QueueId> needed;
   for (auto& [id, found] : journal) {
-    if (!found.gone && found.entry.segment) needed.insert(id);
+    if (!found.gone() && found.entry.segment) needed.insert(id);
   }
   for (auto& [id, next] : deferred) needed.insert(id);
   for (const std::string& name : names_in(spool.shard_.large())) {
     auto id = QueueId::parse(name);
     if (id && id->generation() < spool.shard_.generation() && !needed.contains(*id)) ::unlink((spool.shard_.large() + "/" + name).c_str());
   }
+}
+
+void Spool::index_deferred(const QueueId& id) {
+  Entry entry;
+  entry.recovered = true;
+  index_.emplace(id, std::move(entry));
 }
 
 event::Task<> Spool::recover(Recovered recovered) {
@@ -170,22 +195,36 @@ event::Task<> Spool::recover(Recovered recovered) {
   };
   co_await files_.run(read);
   for (const std::string& text : recovery.notices) notice_(text);
+  for (const auto& segment : recovery.pinned) ++segment->live;
+  std::vector<std::pair<QueueId, Time>> half_moved;
   for (auto& [id, next] : recovery.deferred) {
-    Entry entry;
-    entry.recovered = true;
     auto in_journal = recovery.journal.find(id);
-    entry.large = in_journal != recovery.journal.end() && in_journal->second.entry.large;
-    index_.emplace(id, std::move(entry));
+    if (in_journal != recovery.journal.end() && in_journal->second.entry.segment && !in_journal->second.gone()) {
+      in_journal->second.moved = true;
+      half_moved.emplace_back(id, next);
+      continue;
+    }
+    index_deferred(id);
     recovered(id, next);
   }
   for (auto& [id, found] : recovery.journal) {
-    if (found.gone || !found.entry.segment || index_.contains(id)) continue;
+    if (found.gone() || !found.entry.segment || index_.contains(id)) continue;
     ++found.entry.segment->live;
     index_.emplace(id, std::move(found.entry));
     recovered(id, id.time());
   }
   recovery.journal.clear();
+  recovery.pinned.clear();
   old_segments_.clear();
+  // A crash came between the deferred file and its `moved` record, which must be durable before the file may go:
+  // else the record in the journal would outlive it.
+  for (auto& [id, next] : half_moved) {
+    Outgoing record(RecordType::moved, id);
+    auto place = co_await journal_.append(std::move(record));
+    if (!place) continue;     // closing; the next run finds it again
+    index_deferred(id);
+    recovered(id, next);
+  }
   recovering_ = false;
   journal_.allow_recycling();
 }

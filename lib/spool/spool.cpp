@@ -81,14 +81,62 @@ event::Task<Result<std::shared_ptr<Message>>> Spool::load(QueueId id) {
   Entry entry = it->second;
   auto work = [&] { return entry.segment ? read_journal(id, entry) : read_deferred_message(id); };
   auto message = co_await files_.run(work);
-  if (!message && message.error().fault() == Fault::invalid) {
-    // Not deleted: a human decides. Journal damage was copied by recovery.
-    if (!entry.segment) ::rename(deferred_path(shard_.deferred(), id).c_str(), (shard_.corrupt() + "/" + id.text()).c_str());
-    notice_(fmt::format("spool: message {} can't be read ({}): kept in {}", id.text(), message.error().text(), shard_.corrupt()));
-    forget_journal_entry(id);
+  if (message) co_return message;
+  Fault fault = message.error().fault();
+  if (fault == Fault::invalid) {
+    std::string why = message.error().text();
+    co_await give_up_unreadable(id, std::move(entry), std::move(why));
+  } else if (fault == Fault::not_found && !entry.segment) {
+    // Finished before a crash, and removed by read_deferred_message; or an admin removed the file (D-105).
     index_.erase(id);
   }
   co_return message;
+}
+
+// Nothing is deleted, a human decides: the message's bytes and its large file go to corrupt/.
+Result<> Spool::set_aside(QueueId id, const Entry& entry) const {
+  std::string to = shard_.corrupt() + "/" + id.text();
+  Result<> done;
+  if (!entry.segment) {
+    if (::rename(deferred_path(shard_.deferred(), id).c_str(), to.c_str()) != 0) done = fail_errno("rename to " + to);
+  } else {
+    std::string bytes(static_cast<std::size_t>(entry.length), '\0');
+    done = pread_all(entry.segment->fd(), bytes.data(), bytes.size(), entry.offset);
+    if (done) done = replace_file(to, bytes, 0600);
+  }
+  if (done && ::rename(large_path(id).c_str(), (to + ".content").c_str()) != 0 && errno != ENOENT) done = fail_errno("rename to " + to);
+  if (done) done = sync_directory(shard_.corrupt());
+  return done;
+}
+
+event::Task<> Spool::give_up_unreadable(QueueId id, Entry entry, std::string why) {
+  auto work = [&] { return set_aside(id, entry); };
+  auto kept = co_await files_.run(work);
+  if (!kept) {
+    // It stays where it is, and its segment with it.
+    notice_(fmt::format("spool: message {} can't be read ({}) nor put into {} ({})", id.text(), why, shard_.corrupt(), kept.error().text()));
+    index_.erase(id);
+    co_return;
+  }
+  notice_(fmt::format("spool: message {} can't be read ({}): kept in {}", id.text(), why, shard_.corrupt()));
+  if (entry.segment) {
+    Outgoing record(RecordType::done, id);
+    auto place = co_await journal_.append(std::move(record));
+    if (place) forget_journal_entry(id);
+  }
+  index_.erase(id);
+  entry.segment.reset();
+  journal_.recycle();
+}
+
+// The content of a message of its own file, which must be there whole.
+static Result<std::shared_ptr<UniqueFd>> open_large(const std::string& path, std::uint64_t length) {
+  auto fd = open_file(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) return fail(fd.error().fault() == Fault::not_found ? Fault::invalid : Fault::system, fd.error().text());
+  struct stat st {};
+  if (::fstat(fd->get(), &st) != 0) return fail_errno("stat " + path);
+  if (!S_ISREG(st.st_mode) || static_cast<std::uint64_t>(st.st_size) < length) return fail(Fault::invalid, path + ": ends early");
+  return std::make_shared<UniqueFd>(std::move(*fd));
 }
 
 Result<std::shared_ptr<Message>> Spool::read_journal(QueueId id, Entry entry) const {
@@ -97,7 +145,7 @@ Result<std::shared_ptr<Message>> Spool::read_journal(QueueId id, Entry entry) co
   if (!read) return std::unexpected(read.error());
   auto layout = MessageLayout::decode(start);
   if (!layout || layout->payload() != entry.length) return fail(Fault::invalid, "broken record");
-  std::string front(layout->envelope + layout->head, '\0');
+  std::string front(std::size_t{layout->envelope} + layout->head, '\0');
   read = pread_all(entry.segment->fd(), front.data(), front.size(), entry.offset + MessageLayout::size);
   if (!read) return std::unexpected(read.error());
   auto envelope = mail::parse_envelope(std::string_view(front).substr(0, layout->envelope));
@@ -108,19 +156,20 @@ Result<std::shared_ptr<Message>> Spool::read_journal(QueueId id, Entry entry) co
   message->content.length = layout->content;
   message->repeated = entry.recovered;
   if (layout->large) {
-    auto fd = open_file(large_path(id), O_RDONLY | O_NOFOLLOW);
-    if (!fd) return fail(fd.error().fault() == Fault::not_found ? Fault::invalid : Fault::system, fd.error().text());
-    auto file = std::make_shared<UniqueFd>(std::move(*fd));
-    message->content.fd = file->get();
-    message->content.owner = file;
+    auto file = open_large(large_path(id), layout->content);
+    if (!file) return std::unexpected(file.error());
+    message->content.fd = (*file)->get();
+    message->content.owner = *file;
   } else {
     message->content.fd = entry.segment->fd();
     message->content.file_key = entry.segment->header().serial;
     message->content.offset = entry.offset + MessageLayout::size + front.size();
     message->content.owner = entry.segment;
   }
-  for (auto index : entry.settled) {
-    if (index < message->progress.recipients.size()) message->progress.recipients[index].state = RecipientState::delivered;
+  if (!entry.progress.empty()) {
+    auto progress = parse_progress(entry.progress, message->envelope.recipients.size());
+    if (!progress) return std::unexpected(progress.error());
+    message->progress = std::move(*progress);
   }
   return message;
 }
@@ -128,6 +177,11 @@ Result<std::shared_ptr<Message>> Spool::read_journal(QueueId id, Entry entry) co
 Result<std::shared_ptr<Message>> Spool::read_deferred_message(QueueId id) const {
   auto file = read_deferred(shard_.deferred(), id);
   if (!file) return std::unexpected(file.error());
+  if (file->progress.finished()) {     // a crash came between its last state and the unlink
+    ::unlink(deferred_path(shard_.deferred(), id).c_str());
+    ::unlink(large_path(id).c_str());
+    return fail(Fault::not_found, "finished");
+  }
   auto message = std::make_shared<Message>(std::move(file->envelope));
   message->id = id;
   message->head = std::move(file->head);
@@ -135,11 +189,10 @@ Result<std::shared_ptr<Message>> Spool::read_deferred_message(QueueId id) const 
   message->repeated = true;
   message->content.length = file->content_length;
   if (file->large) {
-    auto fd = open_file(large_path(id), O_RDONLY | O_NOFOLLOW);
-    if (!fd) return fail(fd.error().fault() == Fault::not_found ? Fault::invalid : Fault::system, fd.error().text());
-    auto large = std::make_shared<UniqueFd>(std::move(*fd));
-    message->content.fd = large->get();
-    message->content.owner = large;
+    auto large = open_large(large_path(id), file->content_length);
+    if (!large) return std::unexpected(large.error());
+    message->content.fd = (*large)->get();
+    message->content.owner = *large;
   } else {
     message->content.fd = file->file->get();
     message->content.offset = file->content_offset;
@@ -155,7 +208,7 @@ void Spool::forget_journal_entry(const QueueId& id) {
   if (it == index_.end() || !it->second.segment) return;
   --it->second.segment->live;
   it->second.segment.reset();
-  it->second.settled = {};
+  it->second.progress = {};
 }
 
 event::Task<Result<>> Spool::settle(std::shared_ptr<Message> message) {
@@ -163,26 +216,30 @@ event::Task<Result<>> Spool::settle(std::shared_ptr<Message> message) {
   if (it == index_.end()) co_return fail(Fault::not_found, "no such message");
   if (it->second.segment) {
     Outgoing record(RecordType::settled, message->id);
-    for (std::uint32_t i = 0; i < message->progress.recipients.size(); ++i) {
-      if (!message->progress.recipients[i].settled()) continue;
-      char raw[sizeof i];
-      std::memcpy(raw, &i, sizeof i);
-      record.front.append(raw, sizeof raw);
-    }
+    record.front = format_progress(message->progress);
     auto place = co_await journal_.append(std::move(record));
     if (!place) co_return std::unexpected(place.error());
     co_return {};
   }
-  QueueId id = message->id;
-  auto work = [&]() -> Result<> {
-    auto file = read_deferred(shard_.deferred(), id);
-    if (!file) return std::unexpected(file.error());
-    auto end = append_state(file->file->get(), file->states_end, message->progress);
-    if (!end) return std::unexpected(end.error());
-    return {};
-  };
+  bool rewrite = it->second.suspect;
+  auto work = [&] { return append_or_rewrite(*message, rewrite); };
   auto done = co_await files_.run(work);
+  it = index_.find(message->id);
+  if (it != index_.end()) it->second.suspect = !done;
   co_return done;
+}
+
+// D-003, D-055: after a failed sync what the file seems to hold is not believed; a new one takes its place.
+Result<> Spool::append_or_rewrite(const Message& message, bool rewrite) const {
+  auto file = read_deferred(shard_.deferred(), message.id);
+  if (!file) return std::unexpected(file.error());
+  if (rewrite) {
+    return write_deferred(shard_.deferred(), message.id, file->envelope, file->head, file->file->get(), file->content_offset,
+                          file->content_length, file->large, message.progress);
+  }
+  auto end = append_state(file->file->get(), file->states_end, message.progress);
+  if (!end) return std::unexpected(end.error());
+  return {};
 }
 
 event::Task<Result<>> Spool::defer(std::shared_ptr<Message> message) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -77,8 +78,9 @@ class Spool {
   struct Entry {
     std::shared_ptr<Segment> segment;    // null: in deferred/
     std::uint64_t offset = 0, length = 0;   // of the message record's payload
-    std::vector<std::uint32_t> settled;  // found by recovery
+    std::string progress;                // text of the last settled record, found by recovery
     bool large = false, recovered = false;
+    bool suspect = false;                // a sync of its deferred file failed: written anew before it is believed
   };
   struct Recovery;
 
@@ -88,6 +90,10 @@ class Spool {
   Result<std::shared_ptr<Message>> read_journal(QueueId id, Entry entry) const;
   Result<std::shared_ptr<Message>> read_deferred_message(QueueId id) const;
   void forget_journal_entry(const QueueId& id);
+  void index_deferred(const QueueId& id);
+  Result<> append_or_rewrite(const Message& message, bool rewrite) const;
+  Result<> set_aside(QueueId id, const Entry& entry) const;
+  event::Task<> give_up_unreadable(QueueId id, Entry entry, std::string why);
   std::string large_path(const QueueId& id) const { return shard_.large() + "/" + id.text(); }
 
   event::Scope& scope_;
@@ -135,6 +141,7 @@ class Writer {
   std::shared_ptr<UniqueFd> file_;
   std::uint64_t size_ = 0, written_ = 0;
   std::size_t counted_ = 0;      // of Spool::memory_used_
+  std::optional<Error> broken_;  // the first write that failed
 };
 
 }  // namespace mansio::spool
