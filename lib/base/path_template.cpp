@@ -57,7 +57,7 @@ Result<std::string> fill_path(std::string_view text, const TemplateValues& value
     auto it = values.find(name);
     if (it == values.end()) return fail(Fault::not_found, fmt::format("{{{}}} is not known for this recipient", name));
     if (name == "home") {
-      if (!it->second.starts_with('/')) return fail(Fault::not_found, "the user has no home directory");
+      if (!it->second.starts_with('/') || has_control(it->second)) return fail(Fault::not_found, "the user has no home directory");
     } else if (auto good = check_component(name, it->second); !good) {
       return good;
     }

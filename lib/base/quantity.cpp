@@ -61,8 +61,8 @@ Result<Duration> parse_duration(std::string_view text) {
     if (i == time_units.size()) return bad("unknown unit");
     if (i < next_unit) return bad("units go from large to small");
     next_unit = i + 1;
-    if (__builtin_mul_overflow(static_cast<std::int64_t>(*number), time_units[i].second, &i) ||
-        __builtin_add_overflow(total, static_cast<std::int64_t>(i), &total)) {
+    std::int64_t part = 0;
+    if (__builtin_mul_overflow(static_cast<std::int64_t>(*number), time_units[i].second, &part) || __builtin_add_overflow(total, part, &total)) {
       return bad("it is too large");
     }
   }

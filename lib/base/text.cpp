@@ -74,24 +74,20 @@ std::string escape(std::string_view text, std::size_t limit) {
   static constexpr char hex[] = "0123456789abcdef";
   std::string out;
   while (!text.empty()) {
-    if (out.size() >= limit) return out + "...";
     char c = text[0];
     std::size_t n = utf8_sequence(text);
-    if (c == '\\') out += "\\\\";
-    else if (c == '\n') out += "\\n";
-    else if (c == '\r') out += "\\r";
-    else if (c == '\t') out += "\\t";
-    else if (c == '\0') out += "\\0";
-    else if (is_control(c) || n == 0) {
-      out += "\\x";
-      out += hex[static_cast<unsigned char>(c) >> 4];
-      out += hex[static_cast<unsigned char>(c) & 15];
-    } else {
-      out.append(text.substr(0, n));
-      text.remove_prefix(n);
-      continue;
-    }
-    text.remove_prefix(1);
+    bool c1 = n == 2 && c == '\xc2' && static_cast<unsigned char>(text[1]) < 0xa0;   // U+0080..U+009F: controls too
+    std::string piece;
+    if (c == '\\') piece = "\\\\";
+    else if (c == '\n') piece = "\\n";
+    else if (c == '\r') piece = "\\r";
+    else if (c == '\t') piece = "\\t";
+    else if (c == '\0') piece = "\\0";
+    else if (is_control(c) || n == 0 || c1) piece = {'\\', 'x', hex[static_cast<unsigned char>(c) >> 4], hex[static_cast<unsigned char>(c) & 15]};
+    else piece = text.substr(0, n);
+    if (out.size() + piece.size() > limit) return out + "...";
+    out += piece;
+    text.remove_prefix(n == 0 || c1 ? 1 : n);
   }
   return out;
 }

@@ -126,11 +126,13 @@ PacketSocket::~PacketSocket() {
 
 Result<> PacketSocket::send(std::string_view bytes, int fd) {
   if (bytes.size() > packet_limit) return fail(Fault::too_long, "packet too large");
+  if (bytes.empty()) return fail(Fault::invalid, "an empty packet would look like the end");
   if (box_->waiting.empty() && send_packet(box_->fd.get(), bytes, fd)) return {};
   if (box_->waiting.empty() && errno != EAGAIN && errno != ENOBUFS) return fail_errno("send to a process");
   Packet packet;
   packet.bytes = bytes;
   if (fd >= 0) packet.fd.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (fd >= 0 && !packet.fd) return fail_errno("keep a descriptor to send");
   box_->waiting.push_back(std::move(packet));
   box_->watch();
   return {};

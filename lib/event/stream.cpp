@@ -72,7 +72,8 @@ void Stream::Box::timer_fired() {
   if (reader && !read_late) next = std::min(next, read_deadline);
   if (writer && !write_late) next = std::min(next, write_deadline);
   if (next != MonotonicTime::max()) arm(Deadline(next));
-  if (read_late && write_late) {   // two coroutines on one stream do not happen; a write ends first
+  if (read_late && write_late) {   // the write ends first, the read when the timer fires again at once
+    arm(Deadline(now));
     finish_write(fail(Fault::timed_out, "write timed out", ETIMEDOUT));
     return;
   }
@@ -156,7 +157,7 @@ bool Stream::WriteAwaiter::await_ready() {
   return true;
 }
 
-void Stream::WriteAwaiter::await_suspend(std::coroutine_handle<> waiting) {
+bool Stream::WriteAwaiter::await_suspend(std::coroutine_handle<> waiting) {
   // The request and its bytes belong to libuv until its callback, however the await ends.
   struct Request {
     uv_write_t write;
@@ -177,7 +178,12 @@ void Stream::WriteAwaiter::await_suspend(std::coroutine_handle<> waiting) {
     if (status < 0) box->finish_write(std::unexpected(Error::from_errno(-status, "write")));
     else box->finish_write({});
   };
-  uv_write(&request->write, &box_->handle.stream, &buffer, 1, written);
+  int failed = uv_write(&request->write, &box_->handle.stream, &buffer, 1, written);
+  if (failed == 0) return true;
+  delete request;      // no callback will come
+  box_->writer = {};
+  box_->write_result = std::unexpected(Error::from_errno(-failed, "write"));
+  return false;
 }
 
 Result<> Stream::WriteAwaiter::await_resume() { return std::move(box_->write_result); }

@@ -59,7 +59,7 @@ class Stream {
    public:
     WriteAwaiter(Box* box, std::string_view bytes, Deadline deadline) noexcept : box_(box), bytes_(bytes), deadline_(deadline) {}
     bool await_ready();
-    void await_suspend(std::coroutine_handle<> waiting);
+    bool await_suspend(std::coroutine_handle<> waiting);
     Result<> await_resume();
 
    private:

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/bytes.hpp"
 #include "base/encoding.hpp"
@@ -17,7 +18,7 @@ namespace mansio::spool {
 namespace {
 
 // "mansio-message 1 ID envelope N head N content N sum H in (here|large)\n", numbers of fixed width.
-constexpr std::size_t header_length = 17 + 23 + 9 + 11 + 5 + 11 + 8 + 20 + 5 + 16 + 4 + 5 + 1;
+constexpr std::size_t header_length = 17 + 23 + 10 + 10 + 6 + 10 + 9 + 20 + 5 + 16 + 4 + 5 + 1;
 constexpr std::string_view state_mark = "\n== state ";   // then length, checksum, newline
 constexpr std::size_t state_header_length = 10 + 8 + 1 + 16 + 1;
 constexpr std::uint64_t state_limit = 64 << 20;
@@ -114,7 +115,13 @@ Result<> write_deferred(const std::string& deferred, const QueueId& id, const ma
                         int fd, std::uint64_t offset, std::uint64_t length, bool large, const Progress& progress) {
   std::string path = deferred_path(deferred, id);
   std::string directory = path.substr(0, path.find_last_of('/'));
-  auto done = make_directory(directory, 0700);
+  Result<> done;
+  {
+    // One at a time: who finds the directory there may rely on its name being durable.
+    static std::mutex making;
+    std::lock_guard lock(making);
+    done = make_directory(directory, 0700);
+  }
   if (!done) return done;
   std::string temporary = directory + "/.new-" + id.text();
   ::unlink(temporary.c_str());
@@ -136,7 +143,9 @@ Result<> write_deferred(const std::string& deferred, const QueueId& id, const ma
     ::unlink(temporary.c_str());
     return done;
   }
-  return sync_directory(directory);
+  done = sync_directory(directory);
+  if (!done) ::unlink(path.c_str());   // the message stays where it was, and only there
+  return done;
 }
 
 Result<DeferredFile> read_deferred(const std::string& deferred, const QueueId& id) {
@@ -184,9 +193,10 @@ Result<DeferredFile> read_deferred(const std::string& deferred, const QueueId& i
 Result<std::uint64_t> append_state(int fd, std::uint64_t end, const Progress& progress) {
   std::string bytes = state_bytes(progress);
   auto done = pwrite_all(fd, bytes, end);
-  if (done) done = sync_data(fd);
   if (!done) return std::unexpected(done.error());
-  set_next_attempt(fd, progress);
+  set_next_attempt(fd, progress);     // before the sync, which then keeps it too
+  done = sync_data(fd);
+  if (!done) return std::unexpected(done.error());
   return end + bytes.size();
 }
 

@@ -28,6 +28,7 @@ Result<> Journal::open(std::vector<std::shared_ptr<Segment>> old) {
   auto fresh = next_segment(nullptr);
   if (!fresh) return std::unexpected(fresh.error());
   used_.push_back(std::move(*fresh));
+  check_space();
   return {};
 }
 
@@ -35,11 +36,14 @@ Result<> Journal::open(std::vector<std::shared_ptr<Segment>> old) {
 Result<std::shared_ptr<Segment>> Journal::next_segment(std::shared_ptr<Segment> reusable) {
   SegmentHeader header;
   header.serial = next_serial_;
-  // Of the segments found at start the last one's batches are not counted yet: 0 says that its end may be torn.
-  header.previous_batches = used_.empty() ? 0 : used_.back()->batches();
+  // Of the segments found at start the last one's batches are not counted: unknown says that its end may be torn.
+  if (!used_.empty()) header.previous_batches = used_.back()->batches();
   if (reusable) {
     auto done = reusable->reuse(header);
-    if (!done) return std::unexpected(done.error());
+    if (!done) {
+      ::unlink(reusable->path().c_str());   // it may have this serial now, which goes to another
+      return std::unexpected(done.error());
+    }
     ++next_serial_;
     return reusable;
   }
@@ -86,6 +90,12 @@ Result<> Journal::accepting() {
 
 event::Task<> Journal::run() {
   while (!pending_.empty()) {
+    if (failed_) {     // closing: the segment that failed is not written again
+      std::vector<Pending*> batch = take_batch();
+      Result<> why = std::unexpected(failure_);
+      finish(std::move(batch), why);
+      continue;
+    }
     auto rotated = co_await rotate();
     if (!rotated) {
       std::vector<Pending*> batch = take_batch();
@@ -132,18 +142,21 @@ event::Task<> Journal::commit_batch() {
   Segment* segment = used_.back().get();
   auto work = [segment, &records] { return segment->append(records); };
   auto result = co_await thread_.run(work);
-  if (segment->free_space() < options_.reserve && !short_of_space_) {
-    short_of_space_ = true;
-    notice_(fmt::format("spool: less than spool.reserve ({} bytes) left in {}: new mail is refused with 452 until there is room",
-                        options_.reserve, options_.directory));
-    if (!watching_space_) scope_.spawn(watch_space());
-  }
+  check_space();
   finish(std::move(batch), result);
+}
+
+void Journal::check_space() {
+  if (used_.back()->free_space() >= options_.reserve || short_of_space_) return;
+  short_of_space_ = true;
+  notice_(fmt::format("spool: less than spool.reserve ({} bytes) left in {}: new mail is refused with 452 until there is room",
+                      options_.reserve, options_.directory));
+  if (!watching_space_) scope_.spawn(watch_space());
 }
 
 // Messages learn of the failure; outcomes go to the front of the queue again, in order.
 void Journal::finish(std::vector<Pending*> batch, const Result<>& result) {
-  if (!result) {
+  if (!result && !failed_) {
     failed_ = true;
     failure_ = result.error();
     notice_(fmt::format("spool: {}: new mail is refused until a write to {} succeeds", result.error().text(), options_.directory));
@@ -180,12 +193,7 @@ void Journal::finish(std::vector<Pending*> batch, const Result<>& result) {
 event::Task<> Journal::recover_from_failure() {
   event::Timer timer(loop_);
   while (failed_) {
-    if (closing_) {
-      std::vector<Pending*> batch = take_batch();
-      Result<> why = std::unexpected(failure_);
-      finish(std::move(batch), why);
-      co_return;
-    }
+    if (closing_) co_return;
     co_await timer.sleep(Duration(1000));
     auto work = [this] { return next_segment(nullptr); };
     auto fresh = co_await thread_.run(work);
@@ -230,12 +238,14 @@ event::Task<> Journal::remove_spare() {
   while (free_.size() > spare_segments) {
     std::shared_ptr<Segment> segment = std::move(free_.front());
     free_.pop_front();
-    auto work = [&segment] {
+    auto work = [&segment, this] {
       ::unlink(segment->path().c_str());
       segment.reset();   // the blocks go with the descriptor, which takes its time
-      return true;
+      // Durable before the next older segment is overwritten: it may hold the `done` of what was in this one.
+      return sync_directory(options_.directory);
     };
-    co_await thread_.run(work);
+    auto synced = co_await thread_.run(work);
+    if (!synced) notice_(fmt::format("spool: {}: {}", options_.directory, synced.error().text()));
   }
   removing_ = false;
 }

@@ -70,6 +70,7 @@ class Journal {
   Result<std::shared_ptr<Segment>> next_segment(std::shared_ptr<Segment> reusable);
   std::vector<Pending*> take_batch();
   void finish(std::vector<Pending*> batch, const Result<>& result);
+  void check_space();
 
   event::Loop& loop_;
   event::Scope& scope_;

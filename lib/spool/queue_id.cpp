@@ -27,6 +27,7 @@ std::optional<QueueId> QueueId::parse(std::string_view text) {
 
 QueueId QueueIdSource::next(Time now) {
   auto since = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
+  if (since < 0) since = 0;
   auto seconds = static_cast<std::uint32_t>(since / 1000000);
   auto fraction = static_cast<std::uint32_t>(since % 1000000 * (fractions / 1000000));
   if (seconds > seconds_ || (seconds == seconds_ && fraction > fraction_)) {

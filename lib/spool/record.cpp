@@ -75,8 +75,10 @@ std::optional<BatchHeader> BatchHeader::decode(std::string_view bytes, std::uint
   return header;
 }
 
-std::uint64_t RecordHeader::seed() const noexcept {
-  return static_cast<std::uint64_t>(type) ^ length << 3 ^ (std::uint64_t{id.seconds} << 32 | id.fraction) ^ id.origin << 17;
+std::uint64_t RecordHeader::seed(std::uint64_t serial) const noexcept {
+  Bytes all;
+  all.put(static_cast<std::uint64_t>(type)).put(length).put(id.seconds).put(id.fraction).put(id.origin).put(serial);
+  return checksum(all.so_far());
 }
 
 std::string RecordHeader::encode() const {

@@ -16,7 +16,8 @@ constexpr std::size_t segment_header_size = 4096;   // a sector of its own, what
 
 struct SegmentHeader {
   std::uint64_t serial = 0;              // grows with each use of any segment
-  std::uint32_t previous_batches = 0;    // how many durable batches the segment of serial - 1 holds
+  static constexpr std::uint32_t unknown_batches = UINT32_MAX;   // written by an earlier run: its end may be torn
+  std::uint32_t previous_batches = unknown_batches;   // how many durable batches the segment of serial - 1 holds
   std::string encode() const;            // segment_header_size bytes
   static Result<SegmentHeader> decode(std::string_view bytes);
 };
@@ -39,11 +40,11 @@ struct RecordHeader {
   static constexpr std::size_t size = 40;
   RecordType type = RecordType::done;
   std::uint64_t length = 0;       // of the payload; padded with zeros to a multiple of 8
-  std::uint64_t sum = 0;          // checksum of the payload, seeded with type and id
+  std::uint64_t sum = 0;          // checksum of the payload, seeded with type, length, id and the segment's serial
   QueueId id;
   std::string encode() const;
   static std::optional<RecordHeader> decode(std::string_view bytes);
-  std::uint64_t seed() const noexcept;
+  std::uint64_t seed(std::uint64_t serial) const noexcept;   // a leftover of the segment's earlier use never fits
   std::uint64_t padded() const noexcept { return (length + 7) & ~std::uint64_t{7}; }
 };
 

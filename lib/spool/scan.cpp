@@ -10,7 +10,8 @@
 namespace mansio::spool {
 namespace {
 
-constexpr std::uint64_t start_limit = 65536;     // of a payload kept in memory
+constexpr std::uint64_t piece_size = 65536;      // of a payload read at once
+constexpr std::uint64_t small_limit = 4 << 20;   // of a record that is no message, kept in memory (a million recipients)
 
 class Scanner {
  public:
@@ -23,8 +24,13 @@ class Scanner {
   // The next batch of this segment's present use at or after `at` with a number of at least `number`.
   std::optional<std::uint64_t> later_batch(std::uint64_t at, std::uint32_t number);
 
+  // Records from `at` to `end` without the guidance of a batch header, as far as they are whole.
+  void read_loose(std::uint64_t at, std::uint64_t end, std::vector<FoundRecord>& records);
+  bool unreadable() const noexcept { return unreadable_; }    // the disk refused to read something
+
  private:
   std::string bytes(std::uint64_t at, std::size_t length);
+  void read_pages(std::uint64_t at, std::size_t length);
   std::uint64_t payload_sum(const RecordHeader& record, std::uint64_t at, std::string& start);
 
   int fd_;
@@ -32,6 +38,7 @@ class Scanner {
   std::string window_;
   std::uint64_t window_at_ = 0;
   std::size_t window_size_ = 0;
+  bool unreadable_ = false;
 };
 
 // `length` bytes at `at` (fewer at the end of the file), through a window so that scanning is not a call a record.
@@ -40,15 +47,23 @@ std::string Scanner::bytes(std::uint64_t at, std::size_t length) {
   length = static_cast<std::size_t>(std::min<std::uint64_t>(length, size_ - at));
   if (at < window_at_ || at + length > window_at_ + window_size_) {
     std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(window_.size(), size_ - at));
-    if (!pread_all(fd_, window_.data(), want, at)) {
-      window_size_ = 0;
-      return {};
-    }
+    if (!pread_all(fd_, window_.data(), want, at)) read_pages(at, want);
     window_at_ = at;
     window_size_ = want;
     length = std::min(length, want);
   }
   return window_.substr(static_cast<std::size_t>(at - window_at_), length);
+}
+
+// A disk that can't read one page still reads the others; zeros stand for what it can't.
+void Scanner::read_pages(std::uint64_t at, std::size_t length) {
+  constexpr std::size_t page = 4096;
+  for (std::size_t done = 0; done < length; done += page) {
+    std::size_t piece = std::min(page, length - done);
+    if (pread_all(fd_, window_.data() + done, piece, at + done)) continue;
+    std::fill_n(window_.data() + done, piece, '\0');
+    unreadable_ = true;
+  }
 }
 
 std::optional<BatchHeader> Scanner::batch_at(std::uint64_t at) {
@@ -58,11 +73,12 @@ std::optional<BatchHeader> Scanner::batch_at(std::uint64_t at) {
 }
 
 std::uint64_t Scanner::payload_sum(const RecordHeader& record, std::uint64_t at, std::string& start) {
-  Checksum sum(record.seed());
+  Checksum sum(record.seed(serial_));
+  std::uint64_t keep = record.type == RecordType::message ? MessageLayout::size : small_limit;
   for (std::uint64_t done = 0; done < record.length;) {
-    auto piece = bytes(at + done, static_cast<std::size_t>(std::min<std::uint64_t>(record.length - done, start_limit)));
+    auto piece = bytes(at + done, static_cast<std::size_t>(std::min<std::uint64_t>(record.length - done, piece_size)));
     if (piece.empty()) return ~record.sum;
-    if (done == 0) start = piece.substr(0, record.type == RecordType::message ? MessageLayout::size : start_limit);
+    if (start.size() < keep) start += piece.substr(0, static_cast<std::size_t>(keep - start.size()));
     sum.update(piece);
     done += piece.size();
   }
@@ -76,7 +92,7 @@ bool Scanner::read_batch(std::uint64_t at, const BatchHeader& batch, std::vector
   for (std::uint32_t i = 0; i < batch.records; ++i) {
     std::string raw = bytes(pos, RecordHeader::size);
     auto record = RecordHeader::decode(raw);
-    if (!record || record->length > end - pos || pos + RecordHeader::size + record->padded() > end) return false;
+    if (!record || pos + RecordHeader::size > end || record->length > end - pos || pos + RecordHeader::size + record->padded() > end) return false;
     sums.update(raw);
     FoundRecord found;
     found.type = record->type;
@@ -88,6 +104,13 @@ bool Scanner::read_batch(std::uint64_t at, const BatchHeader& batch, std::vector
     pos += RecordHeader::size + record->padded();
   }
   return whole && pos == end && sums.value() == batch.sum;
+}
+
+void Scanner::read_loose(std::uint64_t at, std::uint64_t end, std::vector<FoundRecord>& records) {
+  BatchHeader all;
+  all.records = UINT32_MAX;
+  all.length = end - at - BatchHeader::size;
+  read_batch(at, all, records);
 }
 
 std::optional<std::uint64_t> Scanner::later_batch(std::uint64_t at, std::uint32_t number) {
@@ -109,7 +132,7 @@ Result<ScanReport> scan_segment(int fd, std::uint64_t key, const SegmentHeader& 
   Scanner scanner(fd, key, header.serial, static_cast<std::uint64_t>(st.st_size));
   ScanReport report;
   std::uint64_t at = segment_header_size;
-  for (;;) {
+  while (report.batches < expected_batches) {
     auto batch = scanner.batch_at(at);
     if (batch && batch->number != report.batches + 1) batch.reset();
     std::vector<FoundRecord> records;
@@ -117,8 +140,9 @@ Result<ScanReport> scan_segment(int fd, std::uint64_t key, const SegmentHeader& 
     if (!whole) {
       // Torn by a crash, or rotten? Only the last batch of the last segment can be torn.
       auto next = scanner.later_batch(at + 8, report.batches + 2);
-      bool was_durable = next || report.batches < expected_batches;
-      if (!was_durable) return report;
+      bool known = expected_batches != SegmentHeader::unknown_batches;
+      if (!next && !known && !scanner.unreadable()) return report;
+      if (!batch && next) scanner.read_loose(at, *next, records);   // all up to there is of this use
       for (auto& record : records) found(std::move(record));
       Damage damage;
       damage.from = at;
@@ -133,6 +157,7 @@ Result<ScanReport> scan_segment(int fd, std::uint64_t key, const SegmentHeader& 
     ++report.batches;
     at += BatchHeader::size + batch->length;
   }
+  return report;
 }
 
 }  // namespace mansio::spool

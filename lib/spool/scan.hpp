@@ -25,8 +25,8 @@ struct ScanReport {
   std::vector<Damage> damage;
 };
 
-// `expected_batches`: how many the next segment's header says there are; 0 when this is the last segment, whose last
-// batch may be torn by a crash (and was then never acknowledged).
+// `expected_batches`: how many the next segment's header says there are: fewer are damage, and one more was refused
+// (D-002). unknown_batches: the last one may be torn by a crash, and was then never acknowledged.
 Result<ScanReport> scan_segment(int fd, std::uint64_t key, const SegmentHeader& header, std::uint32_t expected_batches,
                                 const std::function<void(FoundRecord&&)>& found);
 

@@ -29,17 +29,30 @@ Result<std::shared_ptr<Segment>> Segment::create(const std::string& path, std::u
 }
 
 Result<std::shared_ptr<Segment>> Segment::open(const std::string& path, std::uint64_t key) {
+  struct stat st {};
+  if (::lstat(path.c_str(), &st) != 0) return fail_errno("segment " + path);
+  if (!S_ISREG(st.st_mode)) return fail(Fault::invalid, "not a regular file");
   auto fd = open_file(path, O_RDWR | O_NOFOLLOW);
   if (!fd) return std::unexpected(fd.error());
   std::string raw(segment_header_size, '\0');
   auto read = pread_all(fd->get(), raw.data(), raw.size(), 0);
   if (!read) return std::unexpected(read.error());
   auto header = SegmentHeader::decode(raw);
+  if (!header && header.error().fault() == Fault::invalid) {
+    // The header is rotten; a first batch that is ours tells the serial, and the messages are not lost with it.
+    std::string next(BatchHeader::size, '\0');
+    std::optional<BatchHeader> batch;
+    if (pread_all(fd->get(), next.data(), next.size(), segment_header_size)) batch = BatchHeader::decode(next, key);
+    if (batch) {
+      header = SegmentHeader();
+      header->serial = batch->serial;
+    }
+  }
   if (!header) return std::unexpected(header.error());
   auto segment = std::shared_ptr<Segment>(new Segment(path, std::move(*fd), key));
   segment->header_ = *header;
-  struct stat st {};
-  if (::fstat(segment->fd(), &st) == 0) segment->zeroed_ = static_cast<std::uint64_t>(st.st_size);
+  segment->batches_ = SegmentHeader::unknown_batches;
+  segment->zeroed_ = static_cast<std::uint64_t>(st.st_size);
   return segment;
 }
 
@@ -50,6 +63,7 @@ Result<> Segment::reuse(SegmentHeader header) {
   header_ = header;
   end_ = segment_header_size;
   batches_ = 0;
+  measure_space();
   return {};
 }
 
@@ -65,7 +79,7 @@ Result<> Segment::append(std::span<Outgoing* const> records) {
     header.type = record->type;
     header.id = record->id;
     header.length = record->length();
-    Checksum sum(header.seed());
+    Checksum sum(header.seed(header_.serial));
     sum.update(record->front);
     sum.update(record->head);
     sum.update(record->content);

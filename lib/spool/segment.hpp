@@ -43,7 +43,7 @@ class Segment {
   const std::string& path() const noexcept { return path_; }
   const SegmentHeader& header() const noexcept { return header_; }
   std::uint64_t end() const noexcept { return end_; }
-  std::uint32_t batches() const noexcept { return batches_; }   // durable ones
+  std::uint32_t batches() const noexcept { return batches_; }   // durable ones; unknown_batches when opened for reading
   std::uint64_t free_space() const noexcept { return free_space_; }   // of its file system, after the last append
 
   std::size_t live = 0;     // messages here that are neither finished nor moved

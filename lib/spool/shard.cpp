@@ -24,18 +24,24 @@ Result<Shard> Shard::open(const std::string& directory) {
                                          directory, pid ? trim(*pid) : "?"));
   }
   Shard shard(directory, std::move(*lock));
+  auto done = shard.read_format();    // first: a spool of another version is not touched
+  if (!done) return std::unexpected(done.error());
   std::string pid = fmt::format("{}\n", ::getpid());
   if (::ftruncate(shard.lock_.get(), 0) != 0) return fail_errno("lock " + directory);
-  auto done = pwrite_all(shard.lock_.get(), pid, 0);
+  done = pwrite_all(shard.lock_.get(), pid, 0);
   for (const auto& sub : {shard.journal(), shard.large(), shard.deferred(), shard.corrupt()}) {
     if (done) done = make_directory(sub, 0700);
+  }
+  // A crash may have come between an earlier mkdir and its sync.
+  for (const auto& made_once : {directory + "/..", directory, shard.deferred()}) {
+    if (done) done = sync_directory(made_once);
   }
   if (done) done = shard.next_generation();
   if (!done) return std::unexpected(done.error());
   return shard;
 }
 
-Result<> Shard::next_generation() {
+Result<> Shard::read_format() {
   std::string path = directory_ + "/format";
   auto text = read_file(path, 200);
   if (!text && text.error().fault() != Fault::not_found) return std::unexpected(text.error());
@@ -53,8 +59,12 @@ Result<> Shard::next_generation() {
   } else if (::getrandom(&key_, sizeof key_, 0) != sizeof key_) {
     return fail_errno("getrandom");
   }
+  return {};
+}
+
+Result<> Shard::next_generation() {
   ++generation_;
-  return replace_file(path, fmt::format("mansio-spool 1 generation {} key {}\n", generation_, hex_encode(key_)), 0600);
+  return replace_file(directory_ + "/format", fmt::format("mansio-spool 1 generation {} key {}\n", generation_, hex_encode(key_)), 0600);
 }
 
 }  // namespace mansio::spool

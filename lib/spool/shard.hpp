@@ -24,6 +24,7 @@ class Shard {
 
  private:
   Shard(std::string directory, UniqueFd lock) : directory_(std::move(directory)), lock_(std::move(lock)) {}
+  Result<> read_format();
   Result<> next_generation();
 
   std::string directory_;

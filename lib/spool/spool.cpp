@@ -201,6 +201,13 @@ Result<std::shared_ptr<Message>> Spool::read_deferred_message(QueueId id) const 
   return message;
 }
 
+std::vector<QueueId> Spool::ids() const {
+  std::vector<QueueId> out;
+  out.reserve(index_.size());
+  for (const auto& [id, entry] : index_) out.push_back(id);
+  return out;
+}
+
 // ---- outcomes
 
 void Spool::forget_journal_entry(const QueueId& id) {

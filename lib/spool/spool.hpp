@@ -70,6 +70,7 @@ class Spool {
   event::Task<Result<>> finish(std::shared_ptr<Message> message);
 
   std::size_t messages() const noexcept { return index_.size(); }
+  std::vector<QueueId> ids() const;      // of all messages, in no order
   bool contains(const QueueId& id) const { return index_.contains(id); }
   event::Task<> close() { return journal_.close(); }
 

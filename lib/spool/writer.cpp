@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <utility>
@@ -14,7 +15,7 @@ constexpr std::uint64_t write_back_step = 8 << 20;    // the kernel starts writi
 
 Writer::Writer(Writer&& other) noexcept
     : spool_(std::exchange(other.spool_, nullptr)), id_(other.id_), buffer_(std::move(other.buffer_)), file_(std::move(other.file_)),
-      size_(other.size_), written_(other.written_), counted_(std::exchange(other.counted_, 0)) {}
+      size_(other.size_), written_(other.written_), counted_(std::exchange(other.counted_, 0)), broken_(std::move(other.broken_)) {}
 
 Writer::~Writer() {
   if (spool_ == nullptr) return;
@@ -56,7 +57,9 @@ event::Task<Result<>> Writer::append(std::string_view bytes) {
 
 // What is in the buffer goes to the file, which is made when there is none.
 event::Task<Result<>> Writer::flush() {
+  if (broken_) co_return std::unexpected(*broken_);
   std::string path = spool_->large_path(id_);
+  std::uint64_t reserve = spool_->options_.reserve;
   bool fresh = !file_;
   std::shared_ptr<UniqueFd> file = file_;
   auto work = [&]() -> Result<> {
@@ -64,6 +67,11 @@ event::Task<Result<>> Writer::flush() {
       auto opened = open_file(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
       if (!opened) return std::unexpected(opened.error());
       file = std::make_shared<UniqueFd>(std::move(*opened));
+    }
+    // Arriving mail never takes the last space: the outcomes of what is queued need it (D-067, D-069).
+    struct statvfs space {};
+    if (::fstatvfs(file->get(), &space) == 0 && std::uint64_t{space.f_bavail} * space.f_frsize < reserve + buffer_.size()) {
+      return fail(Fault::full, "the spool's file system has less than spool.reserve left", ENOSPC);
     }
     auto done = pwrite_all(file->get(), buffer_, written_);
     std::uint64_t after = written_ + buffer_.size();
@@ -81,11 +89,12 @@ event::Task<Result<>> Writer::flush() {
     std::string().swap(buffer_);
     buffer_.reserve(file_buffer);
   }
+  if (!done) broken_ = done.error();     // content is missing: it can never be committed
   co_return done;
 }
 
 event::Task<Result<std::shared_ptr<Message>>> Writer::commit(mail::Envelope envelope, std::string head) {
-  if (file_) {
+  if (file_ || broken_) {
     auto flushed = co_await flush();
     if (!flushed) co_return std::unexpected(flushed.error());
     std::string directory = spool_->shard_.large();

@@ -11,15 +11,19 @@ struct OnLoop {
   void run(Task<> task) {
     bool done = false;
     scope.spawn(until_done(this, std::move(task), &done));
-    if (!done) loop.run();
+    if (done) return;
+    looping_ = true;
+    loop.run();
+    looping_ = false;
   }
 
  private:
   static Task<> until_done(OnLoop* self, Task<> task, bool* done) {
     co_await task;
     *done = true;
-    self->loop.stop();
+    if (self->looping_) self->loop.stop();   // a stop asked for too early would end the next run
   }
+  bool looping_ = false;
 };
 
 }  // namespace mansio::event

@@ -1,0 +1,174 @@
+#include <catch2/catch.hpp>
+
+#include <set>
+
+#include "spool/progress.hpp"
+#include "spool/queue_id.hpp"
+#include "spool/record.hpp"
+
+namespace mansio::spool {
+
+TEST_CASE("a segment header reads back, and no changed byte of it does") {
+  SegmentHeader header;
+  header.serial = 0x1122334455667788u;
+  header.previous_batches = 77;
+  std::string bytes = header.encode();
+  REQUIRE(bytes.size() == segment_header_size);
+  auto back = SegmentHeader::decode(bytes);
+  REQUIRE(back.has_value());
+  CHECK(back->serial == header.serial);
+  CHECK(back->previous_batches == 77);
+  for (std::size_t i = 0; i < 32; ++i) {
+    std::string bad = bytes;
+    bad[i] = static_cast<char>(bad[i] ^ 4);
+    CHECK_FALSE(SegmentHeader::decode(bad).has_value());
+  }
+  CHECK_FALSE(SegmentHeader::decode(std::string_view(bytes).substr(0, 4095)).has_value());
+  std::string newer = bytes;
+  newer[8] = 2;
+  CHECK(SegmentHeader::decode(newer).error().fault() == Fault::exists);
+}
+
+TEST_CASE("a batch header reads back under its own key only, and no changed byte of it does") {
+  BatchHeader header;
+  header.serial = 9;
+  header.number = 3;
+  header.records = 12;
+  header.length = 4096;
+  header.sum = 0xfeedface;
+  std::string bytes = header.encode(42);
+  REQUIRE(bytes.size() == BatchHeader::size);
+  auto back = BatchHeader::decode(bytes, 42);
+  REQUIRE(back.has_value());
+  CHECK(back->serial == 9);
+  CHECK(back->number == 3);
+  CHECK(back->records == 12);
+  CHECK(back->length == 4096);
+  CHECK(back->sum == 0xfeedface);
+  CHECK_FALSE(BatchHeader::decode(bytes, 43).has_value());
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    std::string bad = bytes;
+    bad[i] = static_cast<char>(bad[i] ^ 1);
+    CHECK_FALSE(BatchHeader::decode(bad, 42).has_value());
+  }
+}
+
+TEST_CASE("record headers and message layouts read back; unknown types do not") {
+  RecordHeader header;
+  header.type = RecordType::moved;
+  header.length = 13;
+  header.sum = 5;
+  header.id = *QueueId::parse("1tABCD-0000000ZZZZ-1234");
+  std::string bytes = header.encode();
+  REQUIRE(bytes.size() == RecordHeader::size);
+  auto back = RecordHeader::decode(bytes);
+  REQUIRE(back.has_value());
+  CHECK(back->type == RecordType::moved);
+  CHECK(back->id == header.id);
+  CHECK(back->padded() == 16);
+  CHECK(header.seed(1) != header.seed(2));
+  for (char type : {char{0}, char{5}, char{100}}) {
+    std::string bad = bytes;
+    bad[0] = type;
+    CHECK_FALSE(RecordHeader::decode(bad).has_value());
+  }
+  MessageLayout layout;
+  layout.envelope = 10;
+  layout.head = 20;
+  layout.content = 1ull << 33;
+  CHECK(layout.payload() == 24 + 30 + (1ull << 33));
+  layout.large = true;
+  auto again = MessageLayout::decode(layout.encode());
+  REQUIRE(again.has_value());
+  CHECK(again->payload() == 54);
+  CHECK(again->content == 1ull << 33);
+}
+
+TEST_CASE("queue ids grow strictly, also when the clock stands still, goes back or is before 1970") {
+  QueueIdSource source(3, 1);
+  Time noon{std::chrono::seconds(1700000000)};
+  QueueId last = source.next(noon);
+  CHECK(last.generation() == 3);
+  CHECK(last.time() == noon);
+  for (auto shift : {0, 0, -1, -100000, 1, 0, -1700000001, 2, 2}) {
+    QueueId id = source.next(noon + std::chrono::seconds(shift));
+    CHECK(id > last);
+    CHECK(id.text() > last.text());
+    last = id;
+  }
+  QueueIdSource fresh(3, 1);
+  CHECK(fresh.next(Time(std::chrono::seconds(-5))).seconds == 0);
+}
+
+TEST_CASE("a burst of ids within one instant runs over into the next second without a repeat") {
+  QueueIdSource source(1, 0);
+  Time end{std::chrono::microseconds(1700000000999999)};
+  std::set<std::string> seen;
+  QueueId last;
+  for (int i = 0; i < 800000; ++i) last = source.next(end);
+  CHECK(last.seconds == 1700000001);
+  for (int i = 0; i < 1000; ++i) CHECK(seen.insert(source.next(end).text()).second);
+}
+
+TEST_CASE("the same instant in another generation or shard is another id") {
+  Time now{std::chrono::seconds(1700000000)};
+  std::set<std::string> seen;
+  for (std::uint64_t generation = 1; generation < 40; ++generation) {
+    for (std::uint8_t shard = 0; shard < 40; ++shard) CHECK(seen.insert(QueueIdSource(generation, shard).next(now).text()).second);
+  }
+}
+
+TEST_CASE("queue ids are parsed strictly") {
+  QueueId id = QueueIdSource(12345, 7).next(Time(std::chrono::seconds(1712345678)));
+  REQUIRE(id.text().size() == 23);
+  CHECK(QueueId::parse(id.text()) == id);
+  for (const char* bad : {"", "1tABCD", "1tABCD-0000000ZZZZ-123", "1tABCD-0000000ZZZZ-12345", "1tABCD_0000000ZZZZ-1234", "1tABCD-0000000ZZZ/-1234",
+                          "zzzzzz-0000000ZZZZ-1234", "1tABCD-zzzzzzzzzzz-1234", "../../0000000ZZZZ--1234", "1tABCD-0000000ZZZZ-123 "}) {
+    CHECK_FALSE(QueueId::parse(bad).has_value());
+  }
+}
+
+TEST_CASE("progress reads back, whatever a peer said") {
+  Progress progress(4);
+  progress.attempts = 7;
+  progress.next_attempt = Time(std::chrono::seconds(1800000000));
+  progress.delay_warned = progress.frozen = true;
+  progress.recipients[0].state = RecipientState::delivered;
+  progress.recipients[1].state = RecipientState::failed;
+  progress.recipients[1].last = Status(550, 1, 1, "no\nsuch \x01 user + = \xff");
+  progress.recipients[2].last = Status(421, "");
+  progress.recipients[3].last = Status(0, 1000, 60000, std::string(5000, 'x'));
+  auto back = parse_progress(format_progress(progress), 4);
+  REQUIRE(back.has_value());
+  CHECK(back->attempts == 7);
+  CHECK(back->next_attempt == progress.next_attempt);
+  CHECK(back->delay_warned);
+  CHECK(back->frozen);
+  CHECK(back->recipients[0].state == RecipientState::delivered);
+  CHECK(back->recipients[1].state == RecipientState::failed);
+  CHECK(back->recipients[1].last.line() == progress.recipients[1].last.line());
+  CHECK(back->recipients[2].last.enhanced_text().empty());
+  CHECK(back->recipients[3].last.code() == 451);
+  CHECK(back->recipients[3].last.text().size() == 2000);
+  CHECK_FALSE(back->finished());
+}
+
+TEST_CASE("a time before 1970 or past all years is written so that it can be read") {
+  Progress progress(1);
+  progress.next_attempt = Time(std::chrono::seconds(-10));
+  CHECK(parse_progress(format_progress(progress), 1).has_value());
+  progress.next_attempt = Time::max();
+  CHECK(parse_progress(format_progress(progress), 1).has_value());
+}
+
+TEST_CASE("broken progress is an error") {
+  for (const char* bad : {"x\n", "attempts 1", "attempts x\n", "attempts 99999999999\n", "next 18446744073709551615\n", "next -1\n", "warned 1\n",
+                          "recipient 2 waiting 450 4.0.0 x\n", "recipient 0 gone 450 4.0.0 x\n", "recipient 0 waiting 999 4.0.0 x\n",
+                          "recipient 0 waiting 450 4.0 x\n", "recipient 0 waiting 450 4.1000.0 x\n", "recipient 0 waiting 450 4.0.0 +zz\n",
+                          "recipient 0 waiting 450 4.0.0\n", "\n"}) {
+    INFO(bad);
+    CHECK_FALSE(parse_progress(bad, 2).has_value());
+  }
+}
+
+}  // namespace mansio::spool
