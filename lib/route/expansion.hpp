@@ -1,0 +1,101 @@
+// The walk from one recipient through aliases and forwards to destinations: one object a recipient, used once. Work
+// that is still to do stands in a queue, so that depth costs no stack; each alias and each ~/.forward is opened once,
+// so that a tree of aliases costs what its entries cost, however often they lead to each other.
+#pragma once
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "route/router.hpp"
+
+namespace mansio::route {
+
+// The aliases and forwards that led somewhere, to see where a loop closes.
+struct Trail {
+  Trail(std::shared_ptr<const Trail> p, std::string k) : parent(std::move(p)), key(std::move(k)) {}
+  std::shared_ptr<const Trail> parent;
+  std::string key;
+};
+
+class Expansion {
+ public:
+  // A `probe` is for RCPT: no ~/.forward is read, and the first destination ends it.
+  Expansion(const Tables& tables, UserDirectory& users, const RouterOptions& options, mail::Address original, std::string sender, bool probe);
+
+  event::Task<> run();
+  Resolution take() { return std::move(result_); }
+
+ private:
+  struct Work {
+    Work(mail::Address a, std::shared_ptr<const Trail> t, int d, bool e) : address(std::move(a)), trail(std::move(t)), depth(d), exact(e) {}
+    mail::Address address;
+    std::shared_ptr<const Trail> trail;
+    int depth;
+    bool exact;                   // "\name": no alias, no ~/.forward
+    bool bare = false;            // a name without a domain, tried in the domain of the alias
+  };
+
+  // One name a local address may stand for: "name+detail", then "name".
+  struct Name {
+    Name(std::string l, std::string d, bool w) : local(std::move(l)), detail(std::move(d)), with_detail(w) {}
+    std::string local, detail;
+    bool with_detail;             // `local` still holds a delimiter
+  };
+
+  // What a route says of a name.
+  struct Found {
+    Found() = default;
+    std::size_t route = 0;
+    std::optional<User> system;
+    const VirtualUser* virtual_user = nullptr;
+  };
+  enum class Search : std::uint8_t { found, unknown, unsure };
+
+  event::Task<> step(Work work);
+  event::Task<> step_local(const Work& work);
+  event::Task<> step_elsewhere(const Work& work);
+  // References are to the caller's frame, which waits.
+  event::Task<Search> find_user(const Name& name, const std::string& domain, bool ours, Found* found);
+  event::Task<Search> ask_directory(const std::string& name, std::optional<User>* user);
+
+  bool try_alias(const std::string& key, const Work& work, bool* looped);
+  void expand(const std::vector<Target>& targets, const Work& work, std::shared_ptr<const Trail> trail);
+  void expand_one(const Target& target, const Work& work, const std::shared_ptr<const Trail>& trail);
+  void include(const Target& target, const Work& work, const std::shared_ptr<const Trail>& trail);
+  bool forward(const Work& work, const User& user);
+  bool try_main_domain(const Work& work);
+  void nobody(const Work& work, bool looped);
+  void deliver(const Work& work, const Name& name, const Found& found);
+  Status fill(Destination& destination, const Name& name);
+  void add(Destination destination);
+  void refuse(const mail::Address& address, Status status);
+  void push(mail::Address address, const Work& from, std::shared_ptr<const Trail> trail, bool exact);
+  void stop(const char* why);
+
+  std::vector<Name> names_of(const mail::Address& address) const;
+  std::vector<std::string> environment(const mail::Address& address, const std::string& detail) const;
+  bool is_candidate(std::size_t route, const std::string& domain, bool ours) const;
+
+  const Tables& tables_;
+  UserDirectory& users_;
+  const RouterOptions& options_;
+  mail::Address original_;
+  std::string sender_;
+  bool probe_;
+  std::deque<Work> queue_;
+  std::set<std::string> opened_;              // aliases, includes and forwards
+  std::set<std::string> places_;              // keys of the destinations
+  std::map<std::string, std::optional<User>> asked_;
+  std::size_t steps_ = 0;
+  bool stopped_ = false;
+  Resolution result_;
+};
+
+// The domain after domains.alias.
+mail::Address canonical_address(const Tables& tables, mail::Address address);
+bool is_postmaster(const Tables& tables, const mail::Address& address);
+
+}  // namespace mansio::route

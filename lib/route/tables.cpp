@@ -1,0 +1,145 @@
+#include "route/tables.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+namespace mansio::route {
+namespace {
+
+class Loader {
+ public:
+  Loader(Tables& out, TableOptions options) : out_(out), options_(options) {}
+
+  config::DomainList domains(const std::vector<std::string>& patterns) {
+    std::vector<std::string> all;
+    for (const auto& pattern : patterns) {
+      auto path = table::path_of_look_up(pattern);
+      if (path.empty()) all.push_back(pattern);
+      else add_domains_of(path, all);
+    }
+    return config::DomainList(all);
+  }
+
+  void aliases(const std::string& path) {
+    auto file = read(path, Missing::is_empty);
+    if (!file) return;
+    auto parsed = parse_aliases(file->text);
+    report(path, parsed.problems);
+    out_.aliases = std::move(parsed.table);
+    bool trusted = is_trusted(file->stamp);
+    std::vector<std::string> includes;
+    out_.aliases.for_each_target([&](Target& target) {
+      if (!trusted) disarm(path, target);
+      if (target.kind == TargetKind::include) includes.push_back(target.text);
+    });
+    for (std::size_t i = 0; i < includes.size() && i < include_limit; ++i) {
+      std::string next = includes[i];   // `includes` grows meanwhile
+      include(next, includes);
+    }
+  }
+
+  void virtual_users(const std::string& path) {
+    if (path.empty() || out_.virtual_users.contains(path)) return;
+    auto file = read(path, Missing::is_trouble);
+    if (!file) return;
+    auto parsed = parse_passwd_file(file->text);
+    report(path, parsed.problems);
+    out_.virtual_users.emplace(path, std::move(parsed.users));
+  }
+
+ private:
+  enum class Missing { is_empty, is_trouble };
+  static constexpr std::size_t include_limit = 10000;
+
+  std::optional<table::TableFile> read(const std::string& path, Missing missing) {
+    auto file = table::read_table_file(path);
+    out_.files.push_back(file ? file->stamp : table::stamp_of(path));
+    if (file) return std::move(*file);
+    if (file.error().fault() == Fault::not_found && missing == Missing::is_empty) return std::nullopt;
+    out_.problems.push_back(file.error().text());
+    out_.trouble = file.error().text();
+    return std::nullopt;
+  }
+
+  void add_domains_of(const std::string& path, std::vector<std::string>& all) {
+    auto file = read(path, Missing::is_trouble);
+    if (!file) return;
+    auto entries = table::parse_list(file->text);
+    if (!entries) {
+      out_.trouble = path + ": " + entries.error().text();
+      out_.problems.push_back(out_.trouble);
+      return;
+    }
+    for (const auto& entry : *entries) {
+      bool below = entry.starts_with("*.");
+      auto name = entry == "*" ? Result<std::string>(entry) : config::canonical_domain(std::string_view(entry).substr(below ? 2 : 0));
+      if (name) all.push_back(below ? "*." + *name : *name);
+      else out_.problems.push_back(path + ": " + name.error().text());
+    }
+  }
+
+  void include(const std::string& path, std::vector<std::string>& more) {
+    if (out_.includes.contains(path)) return;
+    // An include that can't be read leads to no targets; the router defers it.
+    auto file = read_include(path);
+    if (!file) return;
+    auto parsed = parse_target_file(file->text);
+    report(path, parsed.problems);
+    bool trusted = is_trusted(file->stamp);
+    for (auto& target : parsed.list) {
+      if (!trusted) disarm(path, target);
+      if (target.kind == TargetKind::include) more.push_back(target.text);
+    }
+    out_.includes.emplace(path, std::move(parsed.list));
+  }
+
+  std::optional<table::TableFile> read_include(const std::string& path) {
+    auto file = table::read_table_file(path);
+    out_.files.push_back(file ? file->stamp : table::stamp_of(path));
+    if (file) return std::move(*file);
+    out_.problems.push_back(file.error().text());
+    return std::nullopt;
+  }
+
+  bool is_trusted(const table::FileStamp& stamp) const {
+    return (stamp.owner == 0 || stamp.owner == options_.trusted_owner) && (stamp.mode & (S_IWGRP | S_IWOTH)) == 0;
+  }
+
+  // A command or file that somebody other than root may have written is not run, nor written; its mail waits.
+  void disarm(const std::string& path, Target& target) {
+    if (target.kind != TargetKind::command && target.kind != TargetKind::file) return;
+    out_.problems.push_back(fmt::format("{}: commands and files are not used from this file: only root may own and write it", path));
+    target = Target();
+    target.text = "the alias may not run programs or write files";
+  }
+
+  void report(const std::string& path, const std::vector<TargetProblem>& problems) {
+    for (const auto& problem : problems) out_.problems.push_back(fmt::format("{}:{}: {}", path, problem.line, problem.text));
+  }
+
+  Tables& out_;
+  TableOptions options_;
+};
+
+}  // namespace
+
+TablesPtr load_tables(config::ConfigPtr config, TableOptions options) {
+  auto out = std::make_shared<Tables>();
+  out->config = config;
+  Loader loader(*out, options);
+  out->local = loader.domains(config->domains.local);
+  out->relay_to = loader.domains(config->domains.relay_to);
+  for (const auto& route : config->routes) {
+    out->route_domains.push_back(loader.domains(route.domains));
+    if (route.users.kind == config::UsersKind::passwd_file) loader.virtual_users(route.users.passwd_file);
+  }
+  for (const auto& alias : config->domains.alias) out->alias_domains.emplace(alias.from, alias.to);
+  if (!config->aliases.empty()) loader.aliases(config->aliases);
+  return out;
+}
+
+bool tables_changed(const Tables& tables) { return std::ranges::any_of(tables.files, table::has_changed); }
+
+}  // namespace mansio::route

@@ -1,0 +1,336 @@
+#include "route/router.hpp"
+
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <functional>
+
+namespace mansio::route {
+namespace {
+
+// A user database in memory that answers at once.
+class Users final : public UserDirectory {
+ public:
+  event::Task<Result<std::optional<User>>> find(std::string name, bool with_forward) override {
+    ++asked;
+    if (name == "slow") co_return fail(Fault::timed_out, "the database does not answer");
+    auto it = users.find(name);
+    if (it == users.end()) co_return std::optional<User>();
+    User user = it->second;
+    if (!with_forward) user.forward.reset();
+    co_return std::optional<User>(std::move(user));
+  }
+  void add(const std::string& name, uid_t uid, std::optional<std::string> forward = std::nullopt) {
+    User user;
+    user.name = name;
+    user.uid = uid;
+    user.gid = uid + 1;
+    user.home = "/home/" + name;
+    user.forward = std::move(forward);
+    users[name] = user;
+  }
+  std::map<std::string, User> users;
+  int asked = 0;
+};
+
+template <class T>
+event::Task<> keep(event::Task<T> task, std::optional<T>* out) {
+  out->emplace(co_await task);
+}
+
+// Everything here is ready at once: one resume runs a task to its end.
+template <class T>
+T run(event::Task<T> task) {
+  std::optional<T> out;
+  auto keeper = keep(std::move(task), &out);
+  REQUIRE_FALSE(keeper.await_suspend(std::noop_coroutine()));
+  return std::move(*out);
+}
+
+mail::Address address(const std::string& text) { return mail::Address::parse(text).value(); }
+
+struct House {
+  Users users;
+  std::shared_ptr<config::Config> config = std::make_shared<config::Config>();
+  std::shared_ptr<Tables> tables = std::make_shared<Tables>();
+
+  House() {
+    config->mail_name = "example.org";
+    config->host_name = "mail.example.org";
+    config->postmaster = "admin@example.org";
+    config->domains.local = {"example.org", "virtual.test", "list.test", "drop.test"};
+    config->domains.relay_to = {"branch.test"};
+    config->domains.alias = {{"example.net", "example.org"}};
+    auto transport = [&](const char* name, config::TransportKind kind, const char* path) {
+      config::Transport t;
+      t.name = name;
+      t.kind = kind;
+      t.path = t.directory = path;
+      config->transports.push_back(t);
+    };
+    transport("mailbox", config::TransportKind::maildir, "~/Maildir");
+    transport("virtual", config::TransportKind::mbox, "/srv/{domain}/{local}");
+    transport("drop", config::TransportKind::drop, "/srv/drop");
+    transport("program", config::TransportKind::pipe, "");
+    transport("internet", config::TransportKind::smtp, "");
+    config->transports[3].command = {"/bin/deliver", "{local}", "--from={sender}"};
+    add_route("virtual", {"virtual.test"}, "virtual", config::UsersKind::passwd_file);
+    add_route("list", {"list.test"}, "program", config::UsersKind::list);
+    add_route("drop", {"drop.test", "branch.test"}, "drop", config::UsersKind::none);
+    add_route("local", {"example.org"}, "mailbox", config::UsersKind::system);
+    add_route("everywhere", {"*"}, "internet", config::UsersKind::none);
+    users.add("bob", 1001);
+    users.add("carol", 1002);
+    users.add("admin", 1003);
+    users.add("bob+vip", 1004);
+  }
+
+  void add_route(const char* name, std::vector<std::string> domains, const char* transport, config::UsersKind users_kind) {
+    config::Route route;
+    route.name = name;
+    route.domains = std::move(domains);
+    route.transport = transport;
+    route.users.kind = users_kind;
+    route.users.list = {"sales", "info"};
+    route.users.passwd_file = "/users";
+    config->routes.push_back(route);
+  }
+
+  Router router(const std::string& aliases = "", const std::string& passwd = "dave@virtual.test:x:2000:2001::/home/dave\nerin:x\nbroken:x:y\n") {
+    tables->config = config;
+    tables->local = config::DomainList(config->domains.local);
+    tables->relay_to = config::DomainList(config->domains.relay_to);
+    tables->route_domains.clear();
+    for (const auto& route : config->routes) tables->route_domains.emplace_back(route.domains);
+    for (const auto& alias : config->domains.alias) tables->alias_domains[alias.from] = alias.to;
+    tables->aliases = parse_aliases(aliases).table;
+    tables->virtual_users["/users"] = parse_passwd_file(passwd).users;
+    RouterOptions options;
+    options.service_uid = 500;
+    options.service_gid = 501;
+    options.service_user = "mansio";
+    return Router(tables, users, options);
+  }
+};
+
+std::string describe(const Destination& d) {
+  switch (d.kind) {
+    case DestinationKind::mailbox: return fmt::format("{} mailbox {} {}:{} {}", d.address.text(), d.route, d.uid, d.gid, d.path);
+    case DestinationKind::program: return fmt::format("{} program {} {} {}", d.address.text(), d.route, d.uid, fmt::join(d.command, " "));
+    case DestinationKind::file: return fmt::format("{} file {} {}", d.address.text(), d.uid, d.path);
+    case DestinationKind::drop: return fmt::format("{} drop {}", d.address.text(), d.path);
+    case DestinationKind::remote: return fmt::format("{} remote {}", d.address.text(), d.transport->name);
+    case DestinationKind::discard: return "discard";
+  }
+  return {};
+}
+
+std::vector<std::string> resolve(Router& router, const std::string& recipient, const std::string& sender = "me@x.test") {
+  auto resolution = run(router.resolve(address(recipient), sender));
+  std::vector<std::string> out;
+  for (const auto& d : resolution.destinations) out.push_back(describe(d));
+  for (const auto& r : resolution.refusals) out.push_back(r.status.line());
+  return out;
+}
+
+std::string verify(Router& router, const std::string& recipient) {
+  auto verdict = run(router.verify(address(recipient)));
+  switch (verdict.standing) {
+    case Standing::local: return "local";
+    case Standing::relay: return "relay";
+    case Standing::remote: return "remote";
+    case Standing::refused: return verdict.status.line();
+  }
+  return {};
+}
+
+using Strings = std::vector<std::string>;
+const std::string bobs = "bob@example.org mailbox local 1001:1002 /home/bob/Maildir";
+const std::string carols = "carol@example.org mailbox local 1002:1003 /home/carol/Maildir";
+const std::string nobody = "550 5.1.1 no such user here";
+
+}  // namespace
+
+TEST_CASE("at RCPT an address is local, relayed, remote or refused") {
+  House house;
+  auto router = house.router("gone: :fail: moved away\nlater: :defer: soon\nloop: pool\npool: loop\nteam: nobody, bob\nteam2: nobody2\nfar: x@far.test\n@list.test: bob\n");
+  struct Row { const char* recipient; const char* want; };
+  for (auto row : {Row{"bob@example.org", "local"}, {"BOB@Example.ORG", "local"}, {"bob+x@example.org", "local"}, {"bob@example.net", "local"},
+                   {"nobody@example.org", "550 5.1.1 no such user here"}, {"nobody+x@example.org", "550 5.1.1 no such user here"}, {"slow@example.org", "451 4.3.0 the user can't be looked up at the moment"},
+                   {"gone@example.org", "550 5.1.1 moved away"}, {"later@example.org", "450 4.2.1 soon"}, {"team@example.org", "local"},
+                   {"team2@example.org", "550 5.1.1 no such user here"}, {"loop@example.org", "550 5.4.6 the aliases of this address form a loop"},
+                   {"far@example.org", "local"}, {"dave@virtual.test", "local"}, {"erin@virtual.test", "local"}, {"dave@list.test", "local"},
+                   {"bob@virtual.test", "550 5.1.1 no such user here"}, {"broken@virtual.test", "451 4.3.0 the user can't be looked up at the moment"},
+                   {"anything@drop.test", "local"}, {"x@branch.test", "relay"}, {"x@far.test", "remote"}, {"x@sub.example.org", "remote"},
+                   {"Postmaster@example.org", "local"}, {"postmaster@example.net", "local"}, {"postmaster@mail.example.org", "local"}, {"postmaster@far.test", "remote"}}) {
+    INFO(row.recipient);
+    CHECK(verify(router, row.recipient) == row.want);
+  }
+}
+
+TEST_CASE("a local user's mail goes to the mailbox of the route, with the user's ids") {
+  House house;
+  auto router = house.router();
+  CHECK(resolve(router, "bob@example.org") == Strings{bobs});
+  CHECK(resolve(router, "BoB@EXAMPLE.org") == Strings{"BoB@EXAMPLE.org mailbox local 1001:1002 /home/bob/Maildir"});
+  CHECK(resolve(router, "bob@example.net") == Strings{bobs});
+  CHECK(resolve(router, "bob+lists@example.org") == Strings{"bob+lists@example.org mailbox local 1001:1002 /home/bob/Maildir"});
+  CHECK(resolve(router, "bob+vip@example.org") == Strings{"bob+vip@example.org mailbox local 1004:1005 /home/bob+vip/Maildir"});
+  CHECK(resolve(router, "nobody@example.org") == Strings{nobody});
+  CHECK(resolve(router, "\"|/bin/sh\"@example.org") == Strings{nobody});
+  CHECK(resolve(router, "\":include:/etc/shadow\"@example.org") == Strings{nobody});
+  CHECK(resolve(router, "slow@example.org") == Strings{"451 4.3.0 the user can't be looked up at the moment"});
+}
+
+TEST_CASE("virtual users, lists, drops and remote domains go where their route says") {
+  House house;
+  auto router = house.router();
+  CHECK(resolve(router, "Dave@virtual.test") == Strings{"Dave@virtual.test mailbox virtual 2000:2001 /srv/virtual.test/dave"});
+  CHECK(resolve(router, "erin+a@virtual.test") == Strings{"erin+a@virtual.test mailbox virtual 500:501 /srv/virtual.test/erin"});
+  CHECK(resolve(router, "sales@list.test") == Strings{"sales@list.test program list 500 /bin/deliver sales --from=me@x.test"});
+  CHECK(resolve(router, "bob@list.test") == Strings{nobody});
+  CHECK(resolve(router, "a@drop.test") == Strings{"a@drop.test drop /srv/drop"});
+  CHECK(resolve(router, "a@branch.test") == Strings{"a@branch.test drop /srv/drop"});
+  CHECK(resolve(router, "CaseKept@far.test") == Strings{"CaseKept@far.test remote internet"});
+  house.config->routes.pop_back();
+  auto without = house.router();
+  CHECK(resolve(without, "a@far.test") == Strings{"451 4.4.4 no route leads to far.test"});
+}
+
+TEST_CASE("a name that may not be part of a path is nobody's, and a missing home waits") {
+  House house;
+  house.config->routes[0].users.kind = config::UsersKind::none;
+  house.config->routes[1].transport = "mailbox";
+  auto router = house.router();
+  CHECK(resolve(router, "\"../../etc/passwd\"@virtual.test") == Strings{nobody});
+  CHECK(resolve(router, "\".hidden\"@virtual.test") == Strings{nobody});
+  CHECK(resolve(router, "\"a/b\"@virtual.test") == Strings{nobody});
+  CHECK(resolve(router, "any+thing@virtual.test") == Strings{"any+thing@virtual.test mailbox virtual 500:501 /srv/virtual.test/any"});
+  CHECK(resolve(router, "sales@list.test") == Strings{"451 4.3.5 {home} is not known for this recipient"});
+}
+
+TEST_CASE("aliases lead to their members, each place once") {
+  House house;
+  auto router = house.router(
+      "team: bob, carol, bob, both\nboth: carol, BOB@example.org, x@far.test, X@far.test\nbob2@example.org: bob\nnested: team, team\n"
+      "vacation: \\bob, |/bin/vacation bob\narchive: /var/mail/archive\nnull: /dev/null\nhole: :blackhole:\nplus: bob+a\nlog+err: carol\n"
+      "sales@virtual.test: carol\n@virtual.test: bob@example.org\nmixed: bob, gone, :fail: no\ndave@virtual.test: \\dave\n");
+  CHECK(resolve(router, "team@example.org") == Strings{bobs, carols, "x@far.test remote internet", "X@far.test remote internet"});
+  CHECK(resolve(router, "nested@example.org").size() == 4);
+  CHECK(resolve(router, "bob2@example.org") == Strings{bobs});
+  CHECK(resolve(router, "bob2@drop.test") == Strings{"bob2@drop.test drop /srv/drop"});
+  CHECK(resolve(router, "vacation@example.org") == Strings{"vacation@example.org program aliases 65534 /bin/vacation bob", bobs});
+  CHECK(resolve(router, "archive@example.org") == Strings{"archive@example.org file 65534 /var/mail/archive"});
+  CHECK(resolve(router, "null@example.org") == Strings{"discard"});
+  CHECK(resolve(router, "hole@example.org") == Strings{"discard"});
+  CHECK(resolve(router, "team+x@example.org").size() == 4);
+  CHECK(resolve(router, "log+err@example.org") == Strings{carols});
+  CHECK(resolve(router, "log+x@example.org") == Strings{nobody});
+  CHECK(resolve(router, "unknown@virtual.test") == Strings{bobs});
+  CHECK(resolve(router, "sales@virtual.test") == Strings{carols});
+  CHECK(resolve(router, "dave@virtual.test") == Strings{"dave@virtual.test mailbox virtual 2000:2001 /srv/virtual.test/dave"});
+  CHECK(resolve(router, "mixed@example.org") == Strings{bobs, "550 5.1.1 no", nobody});
+}
+
+TEST_CASE("an alias that leads back means the mailbox, and without one it is a loop") {
+  House house;
+  auto router = house.router("bob: bob, carol\ncarol: \\carol\nloop: pool\npool: loop\nself: self\nping: pong, bob\npong: ping\ncatch: x\n@list.test: ghost\n");
+  CHECK(resolve(router, "bob@example.org") == Strings{bobs, carols});
+  CHECK(resolve(router, "carol@example.org") == Strings{carols});
+  CHECK(resolve(router, "loop@example.org") == Strings{"550 5.4.6 the aliases of this address form a loop"});
+  CHECK(resolve(router, "self@example.org") == Strings{"550 5.4.6 the aliases of this address form a loop"});
+  CHECK(resolve(router, "ping@example.org") == Strings{bobs, carols, "550 5.4.6 the aliases of this address form a loop"});
+  CHECK(resolve(router, "who@list.test") == Strings{nobody});
+}
+
+TEST_CASE("a .forward holds addresses, the user itself and nothing else") {
+  House house;
+  house.users.add("f1", 2001, "a@far.test\nbob\n");
+  house.users.add("f2", 2002, "# keep\n\\f2, a@far.test");
+  house.users.add("f3", 2003, "f3, f4");
+  house.users.add("f4", 2004, "f3@example.org");
+  house.users.add("f5", 2005, "|/bin/sh -c evil");
+  house.users.add("f6", 2006, "bob, /etc/passwd");
+  house.users.add("f7", 2007, "\n# nothing\n");
+  house.users.add("f8", 2008, "not an address!! ");
+  auto router = house.router("all: f1, \\f1\n");
+  auto box = [](const std::string& name, int uid) { return fmt::format("{}@example.org mailbox local {}:{} /home/{}/Maildir", name, uid, uid + 1, name); };
+  CHECK(resolve(router, "f1@example.org") == Strings{"a@far.test remote internet", bobs});
+  CHECK(resolve(router, "f2@example.org") == Strings{box("f2", 2002), "a@far.test remote internet"});
+  CHECK(resolve(router, "f3@example.org") == Strings{box("f3", 2003)});
+  CHECK(resolve(router, "f4@example.org") == Strings{box("f3", 2003), box("f4", 2004)});
+  CHECK(resolve(router, "f5@example.org") == Strings{"450 4.2.0 ~/.forward of f5 holds something other than addresses"});
+  CHECK(resolve(router, "f6@example.org") == Strings{"450 4.2.0 ~/.forward of f6 holds something other than addresses"});
+  CHECK(resolve(router, "f7@example.org") == Strings{box("f7", 2007)});
+  CHECK(resolve(router, "f8@example.org") == Strings{"450 4.2.0 ~/.forward of f8 holds something other than addresses"});
+  CHECK(resolve(router, "all@example.org") == Strings{box("f1", 2001), "a@far.test remote internet", bobs});
+  CHECK(verify(router, "f5@example.org") == "local");
+}
+
+TEST_CASE("postmaster ends at the setting, at an alias, or waits, but is never lost in a loop") {
+  House house;
+  auto router = house.router();
+  auto admins = Strings{"admin@example.org mailbox local 1003:1004 /home/admin/Maildir"};
+  CHECK(resolve(router, "postmaster@example.org") == admins);
+  CHECK(resolve(router, "PostMaster@mail.example.org") == admins);
+  CHECK(router.postmaster().text() == "postmaster@example.org");
+  auto with_alias = house.router("postmaster: carol\n");
+  CHECK(resolve(with_alias, "postmaster@example.org") == Strings{carols});
+  house.config->postmaster = "postmaster@example.org";
+  auto circle = house.router();
+  CHECK(resolve(circle, "postmaster@example.org").size() == 1);
+  house.config->postmaster = "bob";
+  auto bare = house.router();
+  CHECK(resolve(bare, "postmaster@example.org") == Strings{bobs});
+}
+
+TEST_CASE("included lists expand, and one that can't be read defers") {
+  House house;
+  house.tables->includes["/list"] = parse_target_file("bob, carol\n:include:/list\n:include:/more").list;
+  house.tables->includes["/more"] = parse_target_file("x@far.test").list;
+  auto router = house.router("all: :include:/list\nnone: :include:/missing\n");
+  CHECK(resolve(router, "all@example.org") == Strings{bobs, carols, "x@far.test remote internet"});
+  CHECK(resolve(router, "none@example.org") == Strings{"451 4.3.0 a list of the alias can't be read at the moment"});
+}
+
+TEST_CASE("a tree of aliases however wide or deep ends within its bounds") {
+  House house;
+  std::string wide = "wide: a0@far.test";
+  for (int i = 1; i < 20000; ++i) wide += fmt::format(",a{}@far.test", i);
+  std::string deep = "\n";
+  for (int i = 0; i < 100; ++i) deep += fmt::format("deep{}: deep{}\n", i, i + 1);
+  std::string twice;   // each level twice the last: 2^30 paths, 30 entries
+  for (int i = 0; i < 30; ++i) twice += fmt::format("t{}: t{}, t{}@example.net\n", i, i + 1, i + 1);
+  twice += "t30: bob\n";
+  auto router = house.router(wide + deep + twice);
+  CHECK(resolve(router, "wide@example.org") == Strings{"550 5.4.6 the aliases of this address lead to too many mailboxes"});
+  CHECK(resolve(router, "deep0@example.org") == Strings{"550 5.4.6 the aliases of this address are nested too deep"});
+  CHECK(resolve(router, "t0@example.org") == Strings{bobs});
+  CHECK(verify(router, "wide@example.org") == "local");
+  std::vector<Target> huge(1000000, parse_target_file("bob").list[0]);
+  house.tables->aliases.insert("huge", std::move(huge));
+  CHECK(resolve(router, "huge@example.org") == Strings{"550 5.4.6 the aliases of this address lead to too many others"});
+}
+
+TEST_CASE("while a table can't be read, no is not believed") {
+  House house;
+  auto router = house.router();
+  house.tables->trouble = "/etc/aliases: Permission denied";
+  CHECK(verify(router, "nobody@example.org") == "451 4.3.0 a table can't be read, try again later");
+  CHECK(verify(router, "x@far.test") == "451 4.3.0 a table can't be read, try again later");
+  CHECK(verify(router, "bob@example.org") == "local");
+  CHECK(resolve(router, "nobody@example.org") == Strings{"451 4.3.0 a table can't be read, try again later"});
+}
+
+TEST_CASE("a program of an alias knows who wrote to whom, and a user is asked for once a recipient") {
+  House house;
+  auto router = house.router("run: |/bin/x\nmany: bob, bob@example.net, bob+1, bob+2\n");
+  auto resolution = run(router.resolve(address("run@example.net"), std::string("me@x.test")));
+  REQUIRE(resolution.destinations.size() == 1);
+  CHECK(resolution.destinations[0].environment == Strings{"SENDER=me@x.test", "RECIPIENT=run@example.org", "ORIGINAL_RECIPIENT=run@example.net", "LOCAL=run", "DOMAIN=example.org", "DETAIL="});
+  house.users.asked = 0;
+  CHECK(resolve(router, "many@example.org") == Strings{bobs});
+  CHECK(house.users.asked <= 3);
+}
+
+}  // namespace mansio::route
