@@ -1,0 +1,106 @@
+#include "net/connection.hpp"
+
+#include <utility>
+
+namespace mansio::net {
+namespace {
+
+constexpr std::size_t kept_capacity = 256;       // a longer buffer is given back as soon as it is empty
+constexpr std::size_t linger_limit = 1 << 20;    // octets read after our last words
+
+// Position of the first CRLF at or after `from`, npos if none is there.
+std::size_t find_crlf(std::string_view text, std::size_t from) noexcept {
+  for (auto lf = text.find('\n', from); lf != std::string_view::npos; lf = text.find('\n', lf + 1)) {
+    if (lf > 0 && text[lf - 1] == '\r') return lf - 1;
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace
+
+bool Connection::has_line() const noexcept { return find_crlf(ahead(), 0) != std::string_view::npos; }
+
+void Connection::forget_read() {
+  if (at_ < ahead_.size()) {
+    bool roomy = ahead_.capacity() > 4096 && ahead().size() < kept_capacity;
+    if (roomy) ahead_ = std::string(ahead());
+    else ahead_.erase(0, at_);
+  } else {
+    ahead_.clear();
+    if (ahead_.capacity() > kept_capacity) std::string().swap(ahead_);
+  }
+  at_ = 0;
+}
+
+event::Task<Result<std::string_view>> Connection::read_line(std::size_t limit, event::Deadline deadline) {
+  std::size_t scanned = 0;
+  for (;;) {
+    auto end = find_crlf(ahead(), scanned);
+    if (end != std::string_view::npos) {
+      std::string_view line = ahead().substr(0, end);
+      skip(end + 2);
+      if (std::exchange(dropped_, 0) > 0 || line.size() + 2 > limit) co_return fail(Fault::too_long, "line too long");
+      if (line.find_first_of("\r\n") != std::string_view::npos) co_return fail(Fault::invalid, "bare CR or LF");
+      co_return line;
+    }
+    if (dropped_ > discard_limit) co_return fail(Fault::denied, "a line without end");
+    if (ahead().size() > limit) {      // it can only be too long: keep what may be half of its CRLF
+      dropped_ += ahead().size() - 1;
+      skip(ahead().size() - 1);
+    }
+    forget_read();
+    scanned = ahead_.empty() ? 0 : ahead_.size() - 1;
+    auto more = co_await stream_.read_some(deadline);
+    if (!more) co_return std::unexpected(more.error());
+    ahead_.append(*more);
+  }
+}
+
+event::Task<Result<std::string_view>> Connection::read_chunk(event::Deadline deadline) {
+  if (has_input()) {
+    std::string_view chunk = ahead();
+    at_ = ahead_.size();
+    co_return chunk;
+  }
+  forget_read();
+  auto chunk = co_await stream_.read_some(deadline);
+  co_return chunk;
+}
+
+void Connection::unread(std::string_view rest) {
+  if (rest.empty()) return;
+  if (!ahead_.empty()) {     // the chunk was ours: `rest` is its end
+    at_ = ahead_.size() - rest.size();
+    return;
+  }
+  ahead_ = rest;
+  at_ = 0;
+}
+
+event::Task<> Connection::linger(event::Deadline deadline) {
+  stream_.shutdown();
+  std::size_t gone = 0;
+  while (gone < linger_limit) {
+    auto chunk = co_await stream_.read_some(deadline);
+    if (!chunk) co_return;
+    gone += chunk->size();
+  }
+}
+
+void Connection::interrupt() {
+  interrupted_ = true;
+  stream_.interrupt();
+}
+
+void Connection::finish() {
+  finishing_ = true;
+  stream_.interrupt();
+}
+
+bool Connection::resume() noexcept {
+  if (interrupted_) return false;
+  stream_.clear_interrupt();
+  return true;
+}
+
+}  // namespace mansio::net

@@ -1,0 +1,64 @@
+// Connection: a Stream read by lines or by chunks. What was read ahead is kept here; while nothing is, the connection
+// owns no buffer: chunks come straight out of the loop's shared one. One coroutine reads and writes it; others may only
+// ask it to end. Only CRLF ends a line (RFC 5321 §2.3.8). TLS will sit between this class and the Stream.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "event/stream.hpp"
+#include "event/task.hpp"
+
+namespace mansio::net {
+
+class Connection {
+ public:
+  explicit Connection(event::Stream stream) : stream_(std::move(stream)) {}
+
+  // The next line without its CRLF, valid until the next read. `limit` counts the CRLF. The deadline is that of the
+  // whole line. Besides the Stream's errors:
+  //   Fault::too_long  the line was longer, and is gone up to its CRLF
+  //   Fault::invalid   a CR or LF within it: the line is gone up to its CRLF
+  //   Fault::denied    it never ended: `discard_limit` octets were read in vain
+  event::Task<Result<std::string_view>> read_line(std::size_t limit, event::Deadline deadline);
+  static constexpr std::size_t discard_limit = 1 << 20;
+
+  // What is there, at least one octet. Valid until the next await of anything; what isn't used of it goes back with
+  // unread(), before that.
+  event::Task<Result<std::string_view>> read_chunk(event::Deadline deadline);
+  void unread(std::string_view rest);
+
+  // Would read_line (read_chunk) answer without waiting? Looks at what was read ahead, not at the socket.
+  bool has_line() const noexcept;
+  bool has_input() const noexcept { return at_ < ahead_.size(); }
+  // Has the peer sent anything that nobody asked for yet?
+  bool input_waiting() const noexcept { return has_input() || stream_.input_waiting(); }
+
+  event::Stream::WriteAwaiter write(std::string_view bytes, event::Deadline deadline) noexcept {
+    return stream_.write(bytes, deadline);
+  }
+  // Ends our side and reads what the peer still sends, so that closing doesn't destroy our last words on their way.
+  event::Task<> linger(event::Deadline deadline);
+
+  // For the owner. A read that waits, or the next one, gives Fault::cancelled.
+  void interrupt();                      // end at once
+  void finish();                         // end as soon as nothing is under way: the reader decides, by resume()
+  // For the reader, after Fault::cancelled: true when it was only finish(), and reads wait again.
+  bool resume() noexcept;
+  bool finishing() const noexcept { return finishing_; }
+
+  event::Endpoint peer() const { return stream_.peer(); }
+  event::Endpoint local() const { return stream_.local(); }
+
+ private:
+  std::string_view ahead() const noexcept { return std::string_view(ahead_).substr(at_); }
+  void skip(std::size_t octets) noexcept { at_ += octets; }
+  void forget_read();
+
+  event::Stream stream_;
+  std::string ahead_;          // read ahead; empty while the connection is idle
+  std::size_t at_ = 0;         // of ahead_, what was given out already
+  std::size_t dropped_ = 0;    // octets of the line under way that were thrown away: it is too long
+  bool finishing_ = false, interrupted_ = false;
+};
+
+}  // namespace mansio::net

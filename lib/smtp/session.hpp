@@ -1,0 +1,40 @@
+// The server's side of SMTP (RFC 5321) and LMTP (RFC 2033) over a net::Connection, with PIPELINING, SIZE, 8BITMIME,
+// ENHANCEDSTATUSCODES, CHUNKING, BINARYMIME, SMTPUTF8, DSN and LIMITS. The session keeps the protocol: syntax, order,
+// framing, limits, replies. Who may send what to whom is the Handler's.
+#pragma once
+#include <string>
+
+#include "base/quantity.hpp"
+#include "event/task.hpp"
+#include "net/connection.hpp"
+#include "smtp/data.hpp"
+#include "smtp/handler.hpp"
+
+namespace mansio::smtp {
+
+struct SessionOptions {
+  SessionOptions() = default;
+
+  std::string host_name = "localhost";
+  Protocol protocol = Protocol::smtp;
+  bool local = false;                                // a program of this machine: it may speak before the greeting
+  std::uint64_t message_size = 50 << 20;             // octets; the smaller of these two is offered as SIZE
+  std::uint64_t session_size = 500 << 20;            // octets of content in a connection
+  std::uint64_t recipients = 1000;                   // accepted, a message
+  std::uint64_t messages_per_connection = 1000;      // MAIL commands accepted, a connection
+  std::uint64_t errors = 20;                         // answered; the next one is answered 421
+  std::uint64_t command_line = 4096;                 // octets with CRLF
+  std::uint64_t chunks = 10000;                      // BDAT commands, a message
+  Duration command_timeout = std::chrono::minutes(5);   // for a whole command line
+  Duration data_timeout = std::chrono::minutes(3);      // for the next octets of content
+  Duration write_timeout = std::chrono::minutes(1);     // for a group of replies to be taken
+  std::uint64_t data_minimum_rate = 50;              // octets a second over any rate_window of waiting for content; 0: any
+  Duration rate_window = std::chrono::minutes(1);
+  BareNewline bare_newline = BareNewline::reject;
+};
+
+// Speaks until the session is over: QUIT, an error, a limit, a time-out, or connection.interrupt(). Says 421 when it is
+// the one who ends it (RFC 5321 §3.8). finish() lets an open transaction go on to its end.
+event::Task<> serve(net::Connection& connection, Handler& handler, SessionOptions options);
+
+}  // namespace mansio::smtp
