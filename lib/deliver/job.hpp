@@ -39,6 +39,7 @@ struct Segment {
 };
 
 struct Job {
+  Job() = default;               // not an aggregate: it is passed to coroutines
   std::uint64_t serial = 0;
   JobKind kind = JobKind::maildir;
   Segment message;
@@ -59,6 +60,7 @@ struct Job {
 };
 
 struct Answer {
+  Answer() = default;
   std::uint64_t serial = 0;
   Status status;                 // 2xx done, 4xx try again; only a pipe command gives 5xx
   int sys = 0;                   // errno behind a failure, for the log; or 0

@@ -11,6 +11,7 @@
 namespace mansio::deliver {
 
 // Blocks until the program ends or job.timeout is over; then its process group is killed and the mail deferred.
+// The process ignores SIGPIPE (prepare_process): a program may end before it has read its message.
 Answer deliver_pipe(const Job& job, int message);
 
 // What an exit status means. 65, 67, 68, 69, 76 and 77 refuse the mail; 0 is done; all else, also a status that

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +19,7 @@ namespace mansio::deliver {
 class Scratch {
  public:
   Scratch() {
+    std::signal(SIGPIPE, SIG_IGN);   // as prepare_process has it in an agent
     const char* base = std::getenv("TMPDIR");
     path_ = std::string(base == nullptr ? "/tmp" : base) + "/mansio-deliver-XXXXXX";
     if (::mkdtemp(path_.data()) == nullptr) std::abort();
