@@ -410,10 +410,10 @@ class Walk {
 }  // namespace
 
 TEST_CASE("a random walk with crashes ends where the model does") {
-  for (unsigned seed : {1u, 22u, 333u, 4444u, 55555u}) {
+  for (unsigned seed : {1u, 22u, 333u, 4444u}) {
     INFO("seed " << seed);
     Walk walk(seed);
-    for (int i = 0; i < 250; ++i) walk.step();
+    for (int i = 0; i < 200; ++i) walk.step();
     walk.crash();
     walk.crash();
   }

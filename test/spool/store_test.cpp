@@ -192,17 +192,17 @@ TEST_CASE("segments are reused, and what an earlier use left is never read") {
   {
     Store store(scratch / "0", 64 << 10);
     store.recover();
-    for (unsigned i = 0; i < 3000; ++i) {
+    for (unsigned i = 0; i < 1500; ++i) {
       std::string content = text_of(1 + i * 7 % 3000, i);
       auto stored = store.commit(1, content);
       REQUIRE(stored.has_value());
-      if (i < 2900) {
+      if (i < 1400) {
         settle_one(**stored, 0);
         REQUIRE(store.finish(*stored).has_value());
       } else {
         alive[(*stored)->id] = content;
       }
-      if (i % 600 == 599 || i == 2999) {
+      if (i % 500 == 499) {
         store.crash_to(scratch / "copy");
         Store after(scratch / "copy", 64 << 10);
         auto found = after.recover();
