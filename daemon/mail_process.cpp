@@ -1,0 +1,343 @@
+#include "mail_process.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <map>
+#include <optional>
+
+#include "base/file.hpp"
+#include "channel.hpp"
+#include "config/reader.hpp"
+#include "control/server.hpp"
+#include "event/listener.hpp"
+#include "event/signals.hpp"
+#include "listeners.hpp"
+#include "queue/queue.hpp"
+#include "receive/pickup.hpp"
+#include "receive/receiver.hpp"
+#include "sources.hpp"
+#include "user_directory.hpp"
+
+namespace mansio::daemon {
+namespace {
+
+constexpr Duration table_check{2000};       // aliases, users, lists: a changed file counts this soon
+constexpr Duration pickup_check{30'000};
+
+log::LoggerOptions log_options(const config::Config& config, bool foreground) {
+  log::LoggerOptions options;
+  options.directory = config.log_directory;
+  options.format = config.log_format == config::LogFormat::json ? log::Format::json
+                   : config.log_format == config::LogFormat::both ? log::Format::both : log::Format::text;
+  options.copy_to_stderr = foreground;
+  options.journal = config.log_journal;
+  return options;
+}
+
+class MailProcess {
+ public:
+  MailProcess(UniqueFd channel, const MailOptions& options);
+  int run();
+
+ private:
+  void received(event::PacketSocket::Packet packet);
+  void take_configuration(UniqueFd file);
+  bool start(config::ConfigPtr config);
+  void use(config::ConfigPtr config, route::TablesPtr tables);
+  event::Task<> reconfigure(config::ConfigPtr config);
+  void open_listeners(const config::Config& config);
+  bool open_local_sockets();
+  event::Task<> watch_tables();
+  event::Task<> watch_pickup();
+  event::Task<> stop();
+  void tell_parent(char tag, const std::string& text);
+  bool cannot_start(const std::string& why);
+  std::string addresses() const;
+  route::TableOptions table_options() const;
+  route::RouterOptions router_options() const;
+  event::Task<control::ReloadResult> reload_tables();
+
+  MailOptions options_;
+  event::Loop loop_;
+  event::Scope scope_;
+  std::optional<event::PacketSocket> parent_;
+  UniqueFd channel_;
+  config::ConfigPtr config_;
+  route::TablesPtr tables_;
+  std::optional<log::Logger> log_;
+  std::optional<deliver::AgentPool> agents_;
+  std::optional<AgentDirectory> users_;
+  std::unique_ptr<spool::Spool> spool_;
+  std::optional<queue::Queue> queue_;
+  std::optional<receive::Receiver> receiver_;
+  std::optional<receive::PickupReader> pickup_;
+  std::optional<control::Server> control_;
+  std::optional<event::Threads> reading_;
+  std::optional<event::Timer> table_timer_, pickup_timer_, grace_timer_;
+  std::map<std::string, UniqueFd> handed_;                  // by the parent, not listened on yet
+  std::map<std::string, event::Listener> listeners_;
+  std::optional<event::Listener> submit_;
+  std::optional<event::Signals> signals_;
+  bool stopping_ = false;
+  int exit_status_ = 0;
+};
+
+MailProcess::MailProcess(UniqueFd channel, const MailOptions& options)
+    : options_(options), scope_([this](std::exception_ptr e) {
+        try {
+          std::rethrow_exception(e);
+        } catch (const std::exception& bug) {
+          if (log_) log_->panic(fmt::format("a task ended with an exception: {}", bug.what()));
+        }
+      }), channel_(std::move(channel)) {}
+
+int MailProcess::run() {
+  auto parent = event::PacketSocket::adopt(
+      loop_, std::move(channel_), [this](event::PacketSocket::Packet packet) { received(std::move(packet)); },
+      [this] {
+        // The parent died: nobody would restart agents or pass signals. Finish and end.
+        if (!stopping_) scope_.spawn(stop());
+      });
+  if (!parent) return 75;
+  parent_.emplace(std::move(*parent));
+  agents_.emplace(loop_);
+  // The parent forwards what an admin sends; a signal straight to this process means the same.
+  signals_.emplace(loop_, std::initializer_list<int>{SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [this](int number) {
+    if (number == SIGTERM && !stopping_) scope_.spawn(stop());
+    if ((number == SIGUSR1 || number == SIGHUP) && log_) log_->reopen();
+  });
+  loop_.run();
+  return exit_status_;
+}
+
+void MailProcess::tell_parent(char tag, const std::string& text) {
+  if (parent_) (void)parent_->send(tag + text, -1);
+}
+
+bool MailProcess::cannot_start(const std::string& why) {
+  tell_parent(tag_failed, why);
+  if (log_) log_->panic("cannot start: " + why);
+  exit_status_ = 75;
+  loop_.stop();
+  return false;
+}
+
+void MailProcess::received(event::PacketSocket::Packet packet) {
+  if (packet.bytes.empty()) return;
+  std::string text = packet.bytes.substr(1);
+  switch (packet.bytes[0]) {
+    case tag_agent: (void)agents_->add(std::move(packet.fd), text == "L"); break;
+    case tag_listener: handed_[text] = std::move(packet.fd); break;
+    case tag_config: take_configuration(std::move(packet.fd)); break;
+    case tag_notice: if (log_) log_->panic(text); break;
+    case tag_reopen: if (log_) log_->reopen(); break;
+    case tag_stop: if (!stopping_) scope_.spawn(stop()); break;
+    default: break;
+  }
+}
+
+void MailProcess::take_configuration(UniqueFd file) {
+  auto sources = from_memory_file(file.get());
+  if (!sources) return (void)cannot_start(sources.error().text());
+  auto parsed = config::parse(sources->files, sources->facts);
+  if (!parsed) return (void)cannot_start(parsed.error().front().message());   // the parent parsed it before: can't be
+  if (config_) scope_.spawn(reconfigure(*parsed));
+  else start(*parsed);
+}
+
+route::TableOptions MailProcess::table_options() const {
+  route::TableOptions options;
+  options.trusted_owner = options_.service.switches ? 0 : ::getuid();
+  return options;
+}
+
+route::RouterOptions MailProcess::router_options() const {
+  route::RouterOptions options;
+  options.service_uid = options_.service.uid;
+  options.service_gid = options_.service.gid;
+  options.service_user = options_.service.name;
+  if (!options_.service.switches) {      // everything is this one user's: there is nobody else to be
+    options.alias_uid = options_.service.uid;
+    options.alias_gid = options_.service.gid;
+  }
+  return options;
+}
+
+bool MailProcess::start(config::ConfigPtr config) {
+  log_.emplace(log_options(*config, options_.foreground));
+  log_->notice(fmt::format("mansio {} daemon started: pid={}, spool {}", MANSIO_VERSION, ::getppid(), config->spool_directory));
+  auto made = make_directory(config->spool_directory + "/pickup", 01733);
+  if (!made) return cannot_start("spool_directory: " + made.error().text());
+  ::chmod((config->spool_directory + "/pickup").c_str(), 01733);
+  spool::Spool::Options options;
+  options.directory = config->spool_directory + "/0";
+  options.segment_size = config->spool_segment_size.bytes();
+  options.reserve = config->spool_reserve.bytes();
+  auto spool = spool::Spool::open(loop_, scope_, options, [this](const std::string& text) { log_->panic(text); });
+  if (!spool) return cannot_start("spool_directory: " + spool.error().text());
+  spool_ = std::move(*spool);
+  users_.emplace(*agents_);
+  reading_.emplace(loop_, "tables", 1);
+  table_timer_.emplace(loop_);
+  pickup_timer_.emplace(loop_);
+  grace_timer_.emplace(loop_);
+  auto tables = route::load_tables(config, table_options());
+  for (const auto& problem : tables->problems) log_->panic(problem);
+  auto router = std::make_shared<route::Router>(tables, *users_, router_options());
+  config_ = config;
+  tables_ = tables;
+  queue_.emplace(loop_, scope_, *spool_, *log_, *agents_, config, router);
+  auto accepted = [this](std::shared_ptr<spool::Message> message) { queue_->accept(std::move(message)); };
+  receiver_.emplace(loop_, scope_, *spool_, *log_, config, router, accepted);
+  pickup_.emplace(*receiver_, config->spool_directory + "/pickup");
+  control_.emplace(loop_, scope_, *queue_, *log_);
+  control_->on_reload_tables([this] { return reload_tables(); });
+  if (!open_local_sockets()) return false;
+  open_listeners(*config);
+  scope_.spawn(spool_->recover([this](spool::QueueId id, Time next) { queue_->found(id, next); }));
+  scope_.spawn(watch_tables());
+  scope_.spawn(watch_pickup());
+  tell_parent(tag_ready, addresses());
+  return true;
+}
+
+// ---- listeners
+
+void MailProcess::open_listeners(const config::Config& config) {
+  auto wanted = wanted_sockets(config);
+  std::erase_if(listeners_, [&](const auto& entry) {
+    return std::ranges::none_of(wanted, [&](const ListenerSocket& s) { return s.key == entry.first; });
+  });
+  for (const ListenerSocket& socket : wanted) {
+    auto fd = handed_.extract(socket.key);
+    if (listeners_.contains(socket.key) || fd.empty()) continue;
+    receive::Service service(socket.role == config::Role::lmtp ? smtp::Protocol::lmtp : smtp::Protocol::smtp);
+    auto serve = [this, service](event::Stream stream) { receiver_->serve(std::move(stream), service); };
+    auto listener = event::Listener::adopt(loop_, std::move(fd.mapped()), socket.unix_socket(), serve);
+    if (listener) listeners_.emplace(socket.key, std::move(*listener));
+    else log_->panic(fmt::format("{}: {}", socket.setting, listener.error().text()));
+  }
+  handed_.clear();
+}
+
+bool MailProcess::open_local_sockets() {
+  auto submit = event::listen_unix(config_->run_directory + "/submit.sock", 0666);
+  if (!submit) return cannot_start("run_directory: " + submit.error().text());
+  auto serve = [this](event::Stream stream) { receiver_->serve(std::move(stream), receive::Service(smtp::Protocol::smtp, true)); };
+  auto listener = event::Listener::adopt(loop_, std::move(*submit), true, serve);
+  if (!listener) return cannot_start("run_directory: " + listener.error().text());
+  submit_.emplace(std::move(*listener));
+  auto opened = control_->listen(config_->run_directory + "/control.sock");
+  if (!opened) return cannot_start("run_directory: " + opened.error().text());
+  (void)replace_file(config_->run_directory + "/mansiod.pid", fmt::format("{}\n", ::getppid()), 0644);
+  return true;
+}
+
+std::string MailProcess::addresses() const {
+  std::string out;
+  for (const auto& [key, listener] : listeners_) {
+    auto at = listener.local();
+    if (!out.empty()) out += ' ';
+    if (at.port == 0) out += key.substr(key.find(' ') + 1, key.rfind(' ') - key.find(' ') - 1);
+    else if (at.address.find(':') != std::string::npos) out += fmt::format("[{}]:{}", at.address, at.port);
+    else out += fmt::format("{}:{}", at.address, at.port);
+  }
+  return out;
+}
+
+// ---- reload
+
+void MailProcess::use(config::ConfigPtr config, route::TablesPtr tables) {
+  auto router = std::make_shared<route::Router>(tables, *users_, router_options());
+  config_ = std::move(config);
+  tables_ = std::move(tables);
+  queue_->configure(config_, router);
+  receiver_->configure(config_, router);
+}
+
+event::Task<> MailProcess::reconfigure(config::ConfigPtr config) {
+  auto work = [&] { return route::load_tables(config, table_options()); };
+  auto tables = co_await reading_->run(work);
+  for (const auto& problem : tables->problems) log_->panic(problem);
+  use(config, tables);
+  log_->reconfigure(log_options(*config_, options_.foreground));
+  open_listeners(*config_);
+  log_->notice("configuration reloaded from " + config_->file);
+  tell_parent(tag_reloaded, "");
+}
+
+event::Task<control::ReloadResult> MailProcess::reload_tables() {
+  config::ConfigPtr config = config_;
+  auto work = [&] { return route::load_tables(config, table_options()); };
+  auto tables = co_await reading_->run(work);
+  control::ReloadResult result;
+  result.aliases = tables->aliases.size();
+  result.problems = tables->problems;
+  use(config, tables);
+  co_return result;
+}
+
+event::Task<> MailProcess::watch_tables() {
+  while (!stopping_) {
+    co_await table_timer_->sleep(table_check);
+    if (stopping_) co_return;
+    route::TablesPtr tables = tables_;
+    auto work = [&] { return route::tables_changed(*tables); };
+    bool changed = co_await reading_->run(work);
+    if (!changed || stopping_) continue;
+    auto result = co_await reload_tables();
+    log_->notice(fmt::format("tables reloaded: {} aliases", result.aliases));
+    for (const auto& problem : result.problems) log_->panic(problem);
+  }
+}
+
+event::Task<> MailProcess::watch_pickup() {
+  while (!stopping_) {
+    co_await pickup_->scan();
+    if (stopping_) co_return;
+    co_await pickup_timer_->sleep(pickup_check);
+  }
+}
+
+// ---- the end
+
+event::Task<> MailProcess::stop() {
+  stopping_ = true;
+  if (!config_) {
+    loop_.stop();
+    co_return;
+  }
+  log_->notice("stopping: no new connections, open work is finished");
+  listeners_.clear();
+  submit_.reset();
+  control_->close();
+  table_timer_->wake();
+  pickup_timer_->wake();
+  receiver_->stop_when_idle();
+  auto end = event::Deadline::in(config_->shutdown_grace);
+  while (receiver_->connections() > 0 && !end.passed()) co_await grace_timer_->sleep(Duration(50));
+  receiver_->stop_now();
+  for (int i = 0; receiver_->connections() > 0 && i < 40; ++i) co_await grace_timer_->sleep(Duration(50));
+  co_await queue_->stop();
+  co_await spool_->close();
+  log_->notice("stopped");
+  log_->flush();
+  for (const char* name : {"/submit.sock", "/control.sock", "/mansiod.pid"}) ::unlink((config_->run_directory + name).c_str());
+  // Everything durable is on disk; what remains is memory. Ending here needs no order among the rest.
+  ::_exit(0);
+}
+
+}  // namespace
+
+int mail_main(UniqueFd channel, const MailOptions& options) {
+  MailProcess process(std::move(channel), options);
+  int status = process.run();
+  ::_exit(status);
+}
+
+}  // namespace mansio::daemon

@@ -1,0 +1,124 @@
+// mansiod: see man/mansiod.8. Reads the configuration, then becomes the parent process.
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "config/describe.hpp"
+#include "parent.hpp"
+#include "route/tables.hpp"
+
+extern "C" void setproctitle_init(int argc, char* argv[], char* envp[]);
+
+namespace mansio::daemon {
+namespace {
+
+constexpr int exit_config = 78, exit_temporary = 75, exit_usage = 64;
+
+struct Loaded {
+  Sources sources;
+  config::ConfigPtr config;
+};
+
+// Prints every mistake of every file; nullopt when there are any.
+std::optional<Loaded> load(const std::string& path) {
+  Loaded out;
+  auto print = [](const config::Problems& problems) {
+    for (const auto& problem : problems) fmt::print(stderr, "{}\n", problem.message());
+  };
+  auto files = config::read_sources(path);
+  if (!files) {
+    print(files.error());
+    return std::nullopt;
+  }
+  out.sources.files = std::move(*files);
+  out.sources.facts = config::machine_facts(out.sources.files);
+  auto parsed = config::parse(out.sources.files, out.sources.facts);
+  if (!parsed) {
+    print(parsed.error());
+    return std::nullopt;
+  }
+  out.config = std::move(*parsed);
+  return out;
+}
+
+int check(const std::string& path, bool print) {
+  auto loaded = load(path);
+  if (!loaded) return exit_config;
+  route::TableOptions options;
+  options.trusted_owner = ::getuid();
+  auto tables = route::load_tables(loaded->config, options);
+  for (const auto& problem : tables->problems) fmt::print(stderr, "{}\n", problem);
+  if (!tables->problems.empty()) return exit_config;
+  if (print) fmt::print("{}", config::describe(*loaded->config));
+  else fmt::print("{}: the configuration is good\n", path);
+  return 0;
+}
+
+// The caller waits until the daemon answers, so that whoever started it may connect at once. Gives the daemon's end
+// of the pipe in the new process.
+int to_background() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return -1;
+  pid_t pid = ::fork();
+  if (pid < 0) return -1;
+  if (pid == 0) {
+    ::close(ends[0]);
+    ::setsid();
+    return ends[1];
+  }
+  ::close(ends[1]);
+  char answer;
+  if (::read(ends[0], &answer, 1) == 1) ::_exit(0);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : exit_temporary);
+}
+
+int start(const std::string& path, bool foreground) {
+  auto loaded = load(path);
+  if (!loaded) return exit_config;
+  auto user = find_service_user(*loaded->config);
+  if (!user) {
+    fmt::print(stderr, "mansiod: {}\n", user.error().text());
+    return exit_config;
+  }
+  ParentOptions options;
+  options.config_file = path;
+  options.foreground = foreground;
+  // Under systemd (Type=notify) the process that was started is the daemon.
+  if (!foreground && std::getenv("NOTIFY_SOCKET") == nullptr) options.ready_pipe = to_background();
+  Parent parent(std::move(options), std::move(loaded->sources), loaded->config, std::move(*user));
+  return parent.run();
+}
+
+}  // namespace
+}  // namespace mansio::daemon
+
+int main(int argc, char** argv) {
+  setproctitle_init(argc, argv, environ);
+  CLI::App app("mansio's mail daemon");
+  std::string path = MANSIO_CONFIG;
+  bool foreground = false, print = false;
+  app.set_version_flag("--version,-V", "mansiod " MANSIO_VERSION);
+  app.add_option("-c,--config", path, "configuration file")->capture_default_str();
+  app.add_flag("-f,--foreground", foreground, "stay in the foreground, copy the logs to stderr, print a line `ready` on stdout");
+  auto* check = app.add_subcommand("check", "check the configuration and the tables it names: exit 0, or 78 with file:line: text for each mistake");
+  check->add_option("-c,--config", path, "configuration file");
+  check->add_flag("--print", print, "print the configuration as it takes effect");
+  app.require_subcommand(0, 1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    int status = app.exit(error);
+    return status == 0 ? 0 : mansio::daemon::exit_usage;
+  }
+  char absolute[PATH_MAX];
+  if (path.find('\0') == std::string::npos && ::realpath(path.c_str(), absolute) != nullptr) path = absolute;
+  return *check ? mansio::daemon::check(path, print) : mansio::daemon::start(path, foreground);
+}

@@ -1,0 +1,318 @@
+#include "parent.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// bsd/unistd.h would redeclare closefrom.
+extern "C" void setproctitle(const char* format, ...);
+
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "channel.hpp"
+#include "deliver/agent.hpp"
+#include "event/packet_socket.hpp"
+#include "mail_process.hpp"
+
+namespace mansio::daemon {
+namespace {
+
+std::int64_t monotonic_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
+// In a child: everything but 0, 1, 2 and `keep` is somebody else's.
+void close_others(std::vector<int> keep) {
+  keep.insert(keep.end(), {0, 1, 2});
+  std::ranges::sort(keep);
+  unsigned next = 0;
+  for (int fd : keep) {
+    if (static_cast<unsigned>(fd) > next) ::close_range(next, static_cast<unsigned>(fd) - 1, 0);
+    next = static_cast<unsigned>(fd) + 1;
+  }
+  ::close_range(next, ~0u, 0);
+}
+
+}  // namespace
+
+Parent::Parent(ParentOptions options, Sources sources, config::ConfigPtr config, ServiceUser user)
+    : options_(std::move(options)), sources_(std::move(sources)), config_(std::move(config)), user_(std::move(user)) {}
+
+int Parent::run() {
+  setproctitle("parent");
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  for (int number : {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGCHLD}) sigaddset(&wanted, number);
+  ::sigprocmask(SIG_BLOCK, &wanted, &old_mask_);
+  signals_.reset(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+
+  auto prepared = prepare_directories(*config_, user_);
+  if (prepared) prepared = open_sockets(wanted_sockets(*config_), sockets_);
+  if (!prepared) {
+    fmt::print(stderr, "mansiod: {}\n", prepared.error().text());
+    return 75;
+  }
+  if (!start_mail()) return 75;
+  while (mail_ > 0 || !stopping_) {
+    pollfd watched[2] = {{signals_.get(), POLLIN, 0}, {channel_.get(), POLLIN, 0}};
+    if (::poll(watched, channel_ ? 2 : 1, -1) < 0 && errno != EINTR) return 71;
+    if (channel_ && (watched[1].revents & (POLLIN | POLLHUP)) != 0) handle_packet();
+    signalfd_siginfo info{};
+    while (::read(signals_.get(), &info, sizeof info) == sizeof info) handle_signal(static_cast<int>(info.ssi_signo));
+    if (failed_ && mail_ < 0) break;
+  }
+  return exit_status_;
+}
+
+// ---- children
+
+bool Parent::start_mail() {
+  auto pair = event::packet_pair();
+  if (!pair) return false;
+  pid_t pid = ::fork();
+  if (pid < 0) return false;
+  if (pid == 0) become_mail(std::move(pair->second));
+  mail_ = pid;
+  mail_started_ = monotonic_seconds();
+  channel_ = std::move(pair->first);
+  for (const ListenerSocket& socket : wanted_sockets(*config_)) {
+    auto it = sockets_.find(socket.key);
+    if (it != sockets_.end()) send(tag_listener, socket.key, it->second.get());
+  }
+  start_agent(0, true);
+  for (int i = 1; i <= static_cast<int>(config_->deliver_agents); ++i) start_agent(i, false);
+  send_configuration();
+  return true;
+}
+
+void Parent::become_mail(UniqueFd channel) {
+  ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  setproctitle("mail 0");
+  // The descriptors' owners of this copy of the parent never run their destructors: the process ends in _exit.
+  close_others({channel.get()});
+  auto dropped = become(user_);
+  if (!dropped) {
+    fmt::print(stderr, "mansiod: {}\n", dropped.error().text());
+    ::_exit(78);
+  }
+  MailOptions options;
+  options.foreground = options_.foreground;
+  options.service = user_;
+  ::_exit(mail_main(std::move(channel), options));
+}
+
+void Parent::start_agent(int number, bool lookups) {
+  auto pair = event::packet_pair();
+  if (!pair) return notice(fmt::format("delivery agent: {}", pair.error().text()));
+  pid_t pid = ::fork();
+  if (pid < 0) return notice(fmt::format("delivery agent: fork: {}", std::strerror(errno)));
+  if (pid == 0) become_agent(std::move(pair->second), number);
+  Child child;
+  child.pid = pid;
+  child.lookups = lookups;
+  child.number = number;
+  agents_.push_back(child);
+  send(tag_agent, lookups ? "L" : "D", pair->first.get());
+}
+
+void Parent::become_agent(UniqueFd channel, int number) {
+  ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
+  // TERM goes to the parent, which lets deliveries end: agents end when their channel closes.
+  for (int each : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) std::signal(each, SIG_IGN);
+  if (number == 0) setproctitle("deliver (users)");
+  else setproctitle("deliver %d", number);
+  close_others({channel.get()});
+  deliver::AgentOptions options;
+  options.may_be_root = ::getuid() == 0 && !user_.switches;
+  ::_exit(deliver::agent_main(channel.release(), options));
+}
+
+void Parent::send(char tag, const std::string& text, int fd) {
+  if (!channel_) return;
+  std::string packet = tag + text;
+  iovec part{packet.data(), packet.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  }
+  while (::sendmsg(channel_.get(), &message, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
+}
+
+void Parent::send_configuration() {
+  auto file = to_memory_file(sources_);
+  if (file) send(tag_config, "", file->get());
+}
+
+void Parent::notice(const std::string& text) {
+  fmt::print(stderr, "mansiod: {}\n", text);
+  send(tag_notice, text);
+}
+
+// ---- events
+
+void Parent::handle_signal(int number) {
+  switch (number) {
+    case SIGCHLD: return reap();
+    case SIGUSR1: return send(tag_reopen, "");
+    case SIGHUP:
+      send(tag_reopen, "");
+      return reload();
+    default:
+      if (stopping_ && mail_ > 0) ::kill(mail_, SIGKILL);   // asked twice: what is durable stays so
+      stopping_ = true;
+      notify_systemd("STOPPING=1");
+      send(tag_stop, "");
+  }
+}
+
+void Parent::handle_packet() {
+  std::string packet(65536, '\0');
+  ssize_t n = ::recv(channel_.get(), packet.data(), packet.size(), MSG_DONTWAIT);
+  if (n <= 0) {
+    if (n == 0) channel_.reset();    // its end is told by SIGCHLD
+    return;
+  }
+  packet.resize(static_cast<std::size_t>(n));
+  std::string text = packet.substr(1);
+  if (packet[0] == tag_ready) announce(text);
+  if (packet[0] == tag_reloaded) notify_systemd("READY=1");
+  if (packet[0] == tag_failed) {
+    fmt::print(stderr, "mansiod: {}\n", text);
+    if (!ready_) {
+      failed_ = true;
+      exit_status_ = 75;
+    }
+  }
+}
+
+void Parent::announce(const std::string& addresses) {
+  if (!ready_ && options_.foreground) {
+    fmt::print("ready {}\n", addresses);
+    std::fflush(stdout);
+  }
+  if (!ready_ && options_.ready_pipe >= 0) {
+    if (::write(options_.ready_pipe, "y", 1) == 1) ::close(options_.ready_pipe);
+    options_.ready_pipe = -1;
+  }
+  ready_ = true;
+  notify_systemd(fmt::format("READY=1\nSTATUS=answering on {}", addresses));
+}
+
+void Parent::notify_systemd(const std::string& state) const { ::sd_notify(0, state.c_str()); }
+
+std::string Parent::describe_exit(int status) const {
+  if (WIFSIGNALED(status)) return fmt::format("was killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  return fmt::format("ended with status {}", WEXITSTATUS(status));
+}
+
+void Parent::reap() {
+  int status = 0;
+  for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (pid == mail_) {
+      mail_died(status);
+      continue;
+    }
+    auto it = std::ranges::find(agents_, pid, &Child::pid);
+    if (it == agents_.end()) continue;
+    Child child = *it;
+    agents_.erase(it);
+    if (mail_ < 0 || stopping_ || !channel_) continue;
+    notice(fmt::format("delivery agent {} {}: starting another", child.number, describe_exit(status)));
+    start_agent(child.number, child.lookups);
+  }
+}
+
+void Parent::mail_died(int status) {
+  if (channel_) handle_packet();      // its last words
+  mail_ = -1;
+  channel_.reset();
+  agents_.clear();                    // their channels are closed: they end, and are reaped as strangers
+  if (stopping_ || failed_) {
+    if (!stopping_ && exit_status_ == 0) exit_status_ = 75;
+    return;
+  }
+  if (!ready_) {
+    fmt::print(stderr, "mansiod: the mail process {} before it was ready\n", describe_exit(status));
+    failed_ = true;
+    exit_status_ = WIFEXITED(status) && WEXITSTATUS(status) == 78 ? 78 : 75;
+    return;
+  }
+  // Back-off: at once after a long life, up to half a minute when it keeps dying.
+  restarts_ = monotonic_seconds() - mail_started_ > 60 ? 0 : restarts_ + 1;
+  int delay = restarts_ == 0 ? 0 : std::min(30, 1 << std::min(restarts_ - 1, 5));
+  std::string text = fmt::format("the mail process {}: {}", describe_exit(status), delay == 0 ? "starting it again" : fmt::format("starting it again in {} s", delay));
+  fmt::print(stderr, "mansiod: {}\n", text);
+  for (int left = delay * 10; left > 0 && !stopping_; --left) {
+    ::usleep(100'000);
+    signalfd_siginfo info{};
+    while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) stopping_ = true;
+    }
+  }
+  if (stopping_ || !start_mail()) return;
+  send(tag_notice, text);
+}
+
+// A configuration that doesn't hold leaves everything as it was, and says so where an admin looks: the panic log.
+void Parent::reload() {
+  notify_systemd("RELOADING=1");
+  auto refuse = [this](const std::string& why) {
+    notice("reload: " + why + ": the old configuration stays in use");
+    notify_systemd("READY=1");
+  };
+  auto files = config::read_sources(options_.config_file);
+  if (!files) return refuse(files.error().front().message());
+  Sources sources;
+  sources.files = std::move(*files);
+  sources.facts = config::machine_facts(sources.files);
+  auto parsed = config::parse(sources.files, sources.facts);
+  if (!parsed) {
+    std::string all;
+    for (const auto& problem : parsed.error()) all += (all.empty() ? "" : "; ") + problem.message();
+    return refuse(all);
+  }
+  if ((*parsed)->spool_directory != config_->spool_directory || (*parsed)->run_as != config_->run_as ||
+      (*parsed)->run_directory != config_->run_directory) {
+    return refuse("spool_directory, run_directory and run_as change only with a restart");
+  }
+  auto wanted = wanted_sockets(**parsed);
+  auto opened = open_sockets(wanted, sockets_);
+  if (!opened) return refuse(opened.error().text());
+  for (const ListenerSocket& socket : wanted) {
+    auto it = sockets_.find(socket.key);
+    if (it != sockets_.end()) send(tag_listener, socket.key, it->second.get());
+  }
+  std::erase_if(sockets_, [&](const auto& entry) {
+    return std::ranges::none_of(wanted, [&](const ListenerSocket& s) { return s.key == entry.first; });
+  });
+  auto more = static_cast<int>((*parsed)->deliver_agents);
+  for (int i = static_cast<int>(config_->deliver_agents) + 1; i <= more; ++i) start_agent(i, false);
+  sources_ = std::move(sources);
+  config_ = *parsed;
+  send_configuration();
+}
+
+}  // namespace mansio::daemon

@@ -1,0 +1,161 @@
+#include "deliver/agent_pool.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace mansio::deliver {
+namespace {
+
+// An agent works on one job at a time; a second Maildir job waits in its socket so that it never idles between two.
+// A job that may block (a lock, a program) has its agent to itself.
+constexpr std::size_t depth = 2;
+constexpr std::uint32_t one_off_slot = 0, first_kept_slot = 1, kept_slots = 32;
+
+bool is_lookup(JobKind kind) { return kind == JobKind::user_lookup || kind == JobKind::read_forward; }
+
+}  // namespace
+
+struct AgentPool::Agent {
+  explicit Agent(bool for_lookups) : lookups(for_lookups) {}
+  std::optional<event::PacketSocket> socket;
+  std::unordered_map<std::uint64_t, Request*> under_way;   // by serial
+  std::deque<std::pair<std::uint64_t, std::uint32_t>> slots;   // journal segments it has: file key → slot, oldest first
+  std::uint32_t next_slot = first_kept_slot;
+  bool lookups;
+};
+
+struct AgentPool::Wait {
+  AgentPool* pool;
+  Request* request;
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiting) const {
+    request->waiter = waiting;
+    pool->waiting_.push_back(request);
+    pool->dispatch();
+  }
+  void await_resume() const noexcept {}
+};
+
+AgentPool::AgentPool(event::Loop& loop) : loop_(loop) {}
+AgentPool::~AgentPool() { close(); }
+
+void AgentPool::close() {
+  auto agents = std::exchange(agents_, {});
+  agents.clear();
+}
+
+Result<> AgentPool::add(UniqueFd channel, bool lookups) {
+  auto agent = std::make_unique<Agent>(lookups);
+  Agent* raw = agent.get();
+  auto socket = event::PacketSocket::adopt(
+      loop_, std::move(channel), [this, raw](event::PacketSocket::Packet packet) { answered(raw, std::move(packet)); },
+      [this, raw] { died(raw); });
+  if (!socket) return std::unexpected(socket.error());
+  agent->socket.emplace(std::move(*socket));
+  agents_.push_back(std::move(agent));
+  dispatch();
+  return {};
+}
+
+event::Task<Answer> AgentPool::run(Job job, spool::Content content) {
+  job.serial = next_serial_++;
+  Request request(std::move(job), std::move(content));
+  Wait wait{this, &request};
+  co_await wait;
+  co_return std::move(request.answer);
+}
+
+bool AgentPool::suits(const Agent& agent, const Job& job) const {
+  bool alone = std::ranges::none_of(agents_, [](const auto& a) { return !a->lookups; }) ||
+               std::ranges::none_of(agents_, [](const auto& a) { return a->lookups; });
+  if (!alone && agent.lookups != is_lookup(job.kind)) return false;
+  if (agent.under_way.empty()) return true;
+  if (is_lookup(job.kind)) return agent.lookups && agent.under_way.size() < 64;
+  if (job.kind != JobKind::maildir || agent.under_way.size() >= depth) return false;
+  return std::ranges::all_of(agent.under_way, [](const auto& entry) { return entry.second->job.kind == JobKind::maildir; });
+}
+
+void AgentPool::dispatch() {
+  while (!waiting_.empty()) {
+    Request* request = waiting_.front();
+    Agent* best = nullptr;
+    for (auto& agent : agents_) {
+      if (!suits(*agent, request->job)) continue;
+      if (best == nullptr || agent->under_way.size() < best->under_way.size()) best = agent.get();
+    }
+    if (best == nullptr) {
+      // Look-ups and deliveries don't wait for each other.
+      auto other = std::ranges::find_if(waiting_, [&](Request* r) { return is_lookup(r->job.kind) != is_lookup(request->job.kind); });
+      if (other == waiting_.end()) return;
+      Request* moved = *other;
+      auto fits = std::ranges::any_of(agents_, [&](const auto& a) { return suits(*a, moved->job); });
+      if (!fits) return;
+      waiting_.erase(other);
+      waiting_.push_front(moved);
+      continue;
+    }
+    waiting_.pop_front();
+    give(*best, request);
+  }
+}
+
+void AgentPool::give(Agent& agent, Request* request) {
+  agent.under_way.emplace(request->job.serial, request);
+  auto sent = send(agent, *request);
+  if (sent) return;
+  agent.under_way.erase(request->job.serial);
+  request->answer.status = Status(451, 3, 0, sent.error().text());
+  request->waiter.resume();
+}
+
+// The descriptor travels once for a journal segment, each time for a file of its own.
+Result<> AgentPool::send(Agent& agent, Request& request) {
+  int fd = -1;
+  if (request.content.fd >= 0) {
+    auto key = request.content.file_key;
+    auto known = std::ranges::find(agent.slots, key, &std::pair<std::uint64_t, std::uint32_t>::first);
+    if (key != 0 && known != agent.slots.end()) {
+      request.job.message.fd_slot = known->second;
+    } else if (key != 0) {
+      std::uint32_t slot = agent.next_slot;
+      agent.next_slot = first_kept_slot + (agent.next_slot - first_kept_slot + 1) % kept_slots;
+      std::erase_if(agent.slots, [&](const auto& entry) { return entry.second == slot; });
+      agent.slots.emplace_back(key, slot);
+      request.job.message.fd_slot = slot;
+      fd = request.content.fd;
+    } else {
+      request.job.message.fd_slot = one_off_slot;
+      fd = request.content.fd;
+    }
+    request.job.message.offset = request.content.offset;
+    request.job.message.length = request.content.length;
+  }
+  auto packet = encode_job(request.job);
+  if (!packet) return std::unexpected(packet.error());
+  return agent.socket->send(*packet, fd);
+}
+
+void AgentPool::answered(Agent* agent, event::PacketSocket::Packet packet) {
+  auto answer = decode_answer(packet.bytes);
+  if (!answer) return;
+  auto it = agent->under_way.find(answer->serial);
+  if (it == agent->under_way.end()) return;
+  Request* request = it->second;
+  agent->under_way.erase(it);
+  request->answer = std::move(*answer);
+  dispatch();
+  request->waiter.resume();
+}
+
+void AgentPool::died(Agent* agent) {
+  auto it = std::ranges::find_if(agents_, [&](const auto& a) { return a.get() == agent; });
+  if (it == agents_.end()) return;
+  auto gone = std::move(*it);
+  agents_.erase(it);
+  for (auto& [serial, request] : gone->under_way) {
+    request->answer.status = Status(451, 3, 0, "the delivery agent ended unexpectedly");
+    request->waiter.resume();
+  }
+}
+
+}  // namespace mansio::deliver

@@ -1,0 +1,63 @@
+// The delivery agents as the event loop sees them: jobs go out, answers come back, nothing waits. Agents are processes
+// the parent starts; each comes as the end of a socketpair and may come and go. The first is kept for look-ups, so that
+// a slow mailbox never holds up RCPT; the others take deliveries.
+#pragma once
+#include <coroutine>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "deliver/job.hpp"
+#include "event/packet_socket.hpp"
+#include "event/task.hpp"
+#include "spool/spool.hpp"
+
+namespace mansio::deliver {
+
+class AgentPool {
+ public:
+  explicit AgentPool(event::Loop& loop);
+  ~AgentPool();
+  AgentPool(const AgentPool&) = delete;
+  AgentPool& operator=(const AgentPool&) = delete;
+
+  // A new agent's channel. Jobs that waited for one go to it.
+  Result<> add(UniqueFd channel, bool lookups);
+
+  // Does the job in an agent. `content` (by value: it keeps the file open) may be empty for look-ups. When the agent
+  // dies under it the answer is 451, and the delivery may or may not have happened: repeat it as maybe_repeated.
+  event::Task<Answer> run(Job job, spool::Content content);
+
+  // Fewer jobs than this are under way for deliveries: no job would wait long.
+  std::size_t waiting() const noexcept { return waiting_.size(); }
+  std::size_t agents() const noexcept { return agents_.size(); }
+  void close();     // drops the agents: they end when their channel closes
+
+ private:
+  struct Request {
+    Request(Job j, spool::Content c) : job(std::move(j)), content(std::move(c)) {}
+    Job job;
+    spool::Content content;
+    Answer answer;
+    std::coroutine_handle<> waiter;
+  };
+  struct Agent;
+  struct Wait;
+
+  void dispatch();
+  bool suits(const Agent& agent, const Job& job) const;
+  void give(Agent& agent, Request* request);
+  Result<> send(Agent& agent, Request& request);
+  void answered(Agent* agent, event::PacketSocket::Packet packet);
+  void died(Agent* agent);
+
+  event::Loop& loop_;
+  std::vector<std::unique_ptr<Agent>> agents_;
+  std::deque<Request*> waiting_;
+  std::uint64_t next_serial_ = 1;
+};
+
+}  // namespace mansio::deliver

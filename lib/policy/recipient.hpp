@@ -1,0 +1,33 @@
+// May this client send to this recipient? Facts in, a verdict out: one table of checks, first match decides. Pure.
+#pragma once
+#include <cstdint>
+
+#include "base/status.hpp"
+
+namespace mansio::policy {
+
+// What the router knows of a recipient's address.
+enum class Standing : std::uint8_t {
+  deliverable,      // ours: a mailbox, an alias, postmaster
+  relay_domain,     // of domains.relay_to
+  elsewhere,        // any other domain
+  refused,          // ours, but there is no such user, or an alias says :fail:
+  unknown,          // ours, and for the moment we can't tell (:defer:, the user database doesn't answer)
+};
+
+struct RecipientFacts {
+  RecipientFacts(Standing s, Status w) : standing(s), why(std::move(w)) {}
+  Standing standing;
+  Status why;                   // for refused and unknown: what to answer
+  bool client_may_relay = false;    // of relay_from, or a local user, or authenticated
+};
+
+struct Verdict {
+  Verdict(Status s, const char* r) : status(std::move(s)), reason(r) {}
+  Status status;
+  const char* reason;           // for the log's "rejected RCPT <…>: "; "" when accepted
+};
+
+Verdict judge_recipient(const RecipientFacts& facts);
+
+}  // namespace mansio::policy

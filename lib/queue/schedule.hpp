@@ -1,0 +1,20 @@
+// When a message is tried again: a pure function of the schedule, its age and the clock. Stateless, so a restart neither
+// loses nor hurries an attempt: the times of all attempts follow from the time of arrival.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "base/quantity.hpp"
+#include "config/config.hpp"
+
+namespace mansio::queue {
+
+// The first attempt after `now` of a message that arrived at `arrived`; nullopt when the schedule has ended: the
+// message has expired (it expires only after an attempt of that moment, so call this after one). A clock that went
+// back counts as age 0 (D-095).
+std::optional<Time> next_attempt(const std::vector<config::RetryStep>& schedule, Time arrived, Time now);
+
+// The rule for a recipient's domain; nullptr: no rule (the caller takes the default schedule).
+const config::RetryRule* rule_for(const std::vector<config::RetryRule>& rules, const std::string& domain);
+
+}  // namespace mansio::queue

@@ -1,0 +1,108 @@
+#include "receive/receiver.hpp"
+
+#include <fmt/format.h>
+
+#include "net/connection.hpp"
+#include "receive/session_handler.hpp"
+#include "smtp/reply.hpp"
+#include "smtp/session.hpp"
+
+namespace mansio::receive {
+
+struct Receiver::Connection {
+  Connection(Receiver& receiver, event::Stream s, smtp::Client client, Service service)
+      : connection(std::move(s)), handler(receiver, std::move(client), service) {}
+  net::Connection connection;
+  SessionHandler handler;
+};
+
+Receiver::Receiver(event::Loop& l, event::Scope& scope, spool::Spool& s, log::Logger& logger, config::ConfigPtr config,
+                   std::shared_ptr<route::Router> router, Accepted a)
+    : loop(l), spool(s), log(logger), blocking(l, "users", 1), accepted(std::move(a)), scope_(scope) {
+  configure(std::move(config), std::move(router));
+}
+
+void Receiver::configure(config::ConfigPtr config, std::shared_ptr<route::Router> router) {
+  relay_from_ = std::make_shared<config::NetworkList>(config->relay_from);
+  config_ = std::move(config);
+  router_ = std::move(router);
+}
+
+void Receiver::serve(event::Stream stream, Service service) { scope_.spawn(run(std::move(stream), service)); }
+
+Status Receiver::admit(const event::Endpoint& peer) const {
+  const config::Limits& limits = config_->limits;
+  if (stopping_) return Status(421, 3, 2, "this server is stopping, try again later");
+  if (connections_.size() >= limits.connections) return Status(421, 7, 0, "too many connections, try again later");
+  auto it = per_client_.find(peer.address);
+  if (it != per_client_.end() && it->second >= limits.connections_per_client) {
+    return Status(421, 7, 0, "too many connections from your address, try again later");
+  }
+  return Status();
+}
+
+static smtp::SessionOptions session_options(const config::Config& config, const Service& service) {
+  smtp::SessionOptions options;
+  options.host_name = config.host_name;
+  options.protocol = service.protocol;
+  options.local = service.local;
+  options.message_size = config.limits.message_size.bytes();
+  options.recipients = config.limits.recipients;
+  options.messages_per_connection = config.limits.messages_per_connection;
+  options.session_size = config.limits.session_size.bytes();
+  options.command_timeout = config.limits.command_timeout;
+  options.data_timeout = config.limits.data_timeout;
+  options.data_minimum_rate = config.limits.data_minimum_rate;
+  options.errors = config.limits.errors;
+  options.command_line = config.limits.command_line;
+  options.chunks = config.limits.chunks;
+  options.bare_newline = config.bare_newline == config::BareNewline::normalize ? smtp::BareNewline::normalize : smtp::BareNewline::reject;
+  return options;
+}
+
+event::Task<> Receiver::run(event::Stream stream, Service service) {
+  smtp::Client client;
+  client.peer = stream.peer();
+  client.local = stream.local();
+  if (auto who = stream.credentials(); service.local && who) client.credentials = *who;
+  Status admitted = service.local ? Status() : admit(client.peer);
+  std::string address = client.peer.address;
+  if (!admitted.ok()) {
+    log::ConnectionTrouble trouble;
+    trouble.kind = log::ConnectionTrouble::Kind::refused;
+    trouble.host.address = address;
+    trouble.host.port = client.peer.port;
+    trouble.text = admitted.text();
+    log.write(std::move(trouble));
+    std::string reply = smtp::format_reply(admitted);
+    co_await stream.write(reply, event::Deadline::in(Duration(100)));
+    co_return;
+  }
+  if (!service.local) ++per_client_[address];
+  {
+    Connection connection(*this, std::move(stream), std::move(client), service);
+    connections_.insert(&connection);
+    smtp::SessionOptions options = session_options(*config_, service);
+    co_await smtp::serve(connection.connection, connection.handler, std::move(options));
+    connections_.erase(&connection);
+  }
+  if (!service.local && --per_client_[address] == 0) per_client_.erase(address);
+}
+
+void Receiver::stop_when_idle() {
+  stopping_ = true;
+  auto now = connections_;     // interrupting may end one, which takes it out of the set
+  for (Connection* each : now) {
+    if (connections_.contains(each)) each->connection.finish();
+  }
+}
+
+void Receiver::stop_now() {
+  stopping_ = true;
+  auto now = connections_;
+  for (Connection* each : now) {
+    if (connections_.contains(each)) each->connection.interrupt();
+  }
+}
+
+}  // namespace mansio::receive

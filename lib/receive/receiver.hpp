@@ -1,0 +1,71 @@
+// Receiver: everything that takes mail on a mail process shares it: the configuration of the moment, the spool, the
+// router, the log, and the count of connections. One Session (session_handler.hpp) each connection.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "config/config.hpp"
+#include "config/match.hpp"
+#include "event/scope.hpp"
+#include "event/threads.hpp"
+#include "log/logger.hpp"
+#include "route/router.hpp"
+#include "smtp/handler.hpp"
+#include "spool/spool.hpp"
+
+namespace mansio::receive {
+
+// Called with each message once it is durable.
+using Accepted = std::function<void(std::shared_ptr<spool::Message>)>;
+
+// How a listener's connections are spoken to.
+struct Service {
+  explicit Service(smtp::Protocol p, bool l = false) : protocol(p), local(l) {}
+  smtp::Protocol protocol;
+  bool local = false;            // submit.sock: users of this machine, known by their uid
+};
+
+class Receiver {
+ public:
+  Receiver(event::Loop& loop, event::Scope& scope, spool::Spool& spool, log::Logger& logger, config::ConfigPtr config,
+           std::shared_ptr<route::Router> router, Accepted accepted);
+
+  // A reload: sessions and transactions under way keep what they began with.
+  void configure(config::ConfigPtr config, std::shared_ptr<route::Router> router);
+
+  // Takes a connection over: limits, then the SMTP or LMTP session, then the end. Spawns into the scope.
+  void serve(event::Stream stream, Service service);
+
+  // At stop: idle sessions get 421 at once; those in a transaction until stop_now().
+  void stop_when_idle();
+  void stop_now();
+  std::size_t connections() const noexcept { return connections_.size(); }
+
+  // For the handlers.
+  event::Loop& loop;
+  spool::Spool& spool;
+  log::Logger& log;
+  event::Threads blocking;       // for the user database: one thread
+  Accepted accepted;
+  config::ConfigPtr config() const { return config_; }
+  std::shared_ptr<route::Router> router() const { return router_; }
+  const config::NetworkList& relay_from() const { return *relay_from_; }
+
+ private:
+  struct Connection;
+  event::Task<> run(event::Stream stream, Service service);
+  Status admit(const event::Endpoint& peer) const;
+
+  event::Scope& scope_;
+  config::ConfigPtr config_;
+  std::shared_ptr<route::Router> router_;
+  std::shared_ptr<const config::NetworkList> relay_from_;
+  std::unordered_set<Connection*> connections_;
+  std::unordered_map<std::string, std::uint32_t> per_client_;
+  bool stopping_ = false;
+};
+
+}  // namespace mansio::receive

@@ -1,0 +1,57 @@
+// One connection's side of the mail: smtp::Handler over policy, router and spool. Holds at most one transaction.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mail/header.hpp"
+#include "receive/receiver.hpp"
+
+namespace mansio::receive {
+
+class SessionHandler final : public smtp::Handler {
+ public:
+  SessionHandler(Receiver& receiver, smtp::Client client, Service service);
+
+  event::Task<Status> connected() override;
+  event::Task<Status> hello(smtp::Verb verb, std::string name) override;
+  event::Task<Status> mail(smtp::MailArguments arguments) override;
+  event::Task<Status> rcpt(smtp::RcptArguments arguments) override;
+  event::Task<Status> begin_data() override;
+  event::Task<Result<>> content(std::vector<std::string_view> spans) override;
+  event::Task<Status> end_data() override;
+  event::Task<std::vector<Status>> end_data_lmtp() override;
+  void reset(const Status* refused) override;
+  event::Task<Status> verify(std::string text) override;
+  void trouble(smtp::Trouble kind, std::string_view command, std::string_view text) override;
+
+ private:
+  struct Transaction {
+    mail::Envelope envelope;
+    std::optional<spool::Writer> writer;
+    mail::HeaderScanner header;
+    std::string start;                 // the content's first bytes: does it begin like a header?
+    std::vector<std::string> seen;     // keys of the recipients accepted, sorted
+  };
+
+  log::Host host() const;
+  std::string protocol() const;
+  Status judge_content() const;
+  std::string head_fields() const;
+  std::string missing_sender() const;
+  std::optional<mail::Address> own_address() const;
+  void log_rejection(log::Rejection::Stage stage, std::string argument, const Status& status, std::string reason);
+  void log_arrival(const spool::Message& message, const std::string& message_id);
+
+  Receiver& receiver_;
+  smtp::Client client_;
+  Service service_;
+  config::ConfigPtr config_;           // of the transaction, or of the session between transactions
+  std::shared_ptr<route::Router> router_;
+  std::string helo_, user_;
+  smtp::Verb hello_verb_ = smtp::Verb::ehlo;
+  bool may_relay_ = false, trusted_ = false;
+  std::optional<Transaction> transaction_;
+};
+
+}  // namespace mansio::receive
