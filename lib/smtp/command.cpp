@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "base/text.hpp"
 #include "smtp/parameters.hpp"
@@ -88,9 +89,10 @@ ParsedCommand parse_rcpt(Command command, std::string_view rest, bool allow_smtp
 ParsedCommand parse_bdat(Command command, std::string_view rest, bool) {
   std::string_view digits = rest.substr(0, rest.find_first_of(" \t"));
   std::string_view last = trim(rest.substr(digits.size()));
-  auto size = parse_number(digits);
-  if (!size || digits.size() > 20 || (!last.empty() && !iequals(last, "LAST"))) return refuse(501, 5, 4, "Syntax: BDAT size [LAST]");
-  command.arguments = BdatArguments{*size, !last.empty()};
+  bool number = !digits.empty() && std::ranges::all_of(digits, is_digit);
+  if (!number || (!last.empty() && !iequals(last, "LAST"))) return refuse(501, 5, 4, "Syntax: BDAT size [LAST]");
+  auto size = parse_number(digits).value_or(std::numeric_limits<std::uint64_t>::max());
+  command.arguments = BdatArguments{size, !last.empty()};
   return command;
 }
 

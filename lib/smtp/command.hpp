@@ -46,7 +46,7 @@ struct RcptArguments {
 };
 
 struct BdatArguments {
-  std::uint64_t size = 0;
+  std::uint64_t size = 0;                    // saturated
   bool last = false;
 };
 

@@ -158,7 +158,8 @@ TEST_CASE("BDAT takes a size and LAST") {
   CHECK(take<BdatArguments>("BDAT 86 LAST").last);
   CHECK(take<BdatArguments>("bdat 86 last").size == 86);
   CHECK_FALSE(take<BdatArguments>("BDAT 0").last);
-  for (const char* bad : {"BDAT", "BDAT x", "BDAT -1", "BDAT 1 LASTX", "BDAT 1 LAST x", "BDAT 99999999999999999999", "BDAT LAST", "BDAT 1LAST"}) {
+  CHECK(take<BdatArguments>("BDAT 99999999999999999999").size == std::numeric_limits<std::uint64_t>::max());
+  for (const char* bad : {"BDAT", "BDAT x", "BDAT -1", "BDAT 1 LASTX", "BDAT 1 LAST x", "BDAT LAST", "BDAT 1LAST"}) {
     INFO(bad);
     CHECK(outcome(bad) == "501 5.5.4");
   }

@@ -62,6 +62,16 @@ void read_precondition(Script& script, std::string_view line) {
   }
 }
 
+// The beginnings that most scripts share.
+std::vector<std::string> shared_lines(std::string_view line, Protocol protocol) {
+  std::vector<std::string> lines;
+  if (line != "greet" && line != "transaction") return lines;
+  lines = {"S: 220 ", protocol == Protocol::lmtp ? "C: LHLO client.test" : "C: EHLO client.test", "S= 250"};
+  if (line == "greet") return lines;
+  lines.insert(lines.end(), {"C: MAIL FROM:<a@evil.test>", "S: 250 2.1.0", "C: RCPT TO:<alice@ex.test>", "S: 250 2.1.5"});
+  return lines;
+}
+
 Step read_step(std::string_view line, std::size_t number) {
   using Kind = Step::Kind;
   struct Form {
@@ -111,6 +121,9 @@ Script read_script(const std::string& path) {
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {
     if (line.empty()) continue;
+    auto shared = shared_lines(line, script.options.protocol);
+    for (const auto& each : shared) script.steps.push_back(read_step(each, number));
+    if (!shared.empty()) continue;
     if (line.starts_with('#')) read_precondition(script, std::string_view(line).substr(1));
     else script.steps.push_back(read_step(line, number));
   }

@@ -6,6 +6,8 @@
 //   B: raw        sent before the session begins
 //   C: line       sent with CRLF            C< raw        sent as it is        C*N raw   sent N times
 //   C|            what was said so far goes out, then the server has its turn (lines in a row go out together)
+//   greet         220 is heard, EHLO client.test said, and its answer heard (LHLO where the protocol is lmtp)
+//   transaction   greet, then MAIL FROM:<a@evil.test> and RCPT TO:<alice@ex.test>, each with its 250
 //   S: prefix     the next line from the server begins so     S~ regex    …is matched whole
 //   S*N prefix    so do the next N lines                      S= 250      a whole reply, this code on each line
 //   S-            nothing is there to read within 30 ms       EOF         the server closes
