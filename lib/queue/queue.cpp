@@ -81,6 +81,7 @@ void Queue::run_now() {
   while (!waiting_.empty()) {
     Ready ready;
     ready.id = waiting_.top().id;
+    ready.forced = true;
     waiting_.pop();
     ready_.push_back(std::move(ready));
   }
@@ -105,7 +106,11 @@ event::Task<> Queue::attempt(Ready ready) {
   bool loaded = true;
   if (!message) {
     auto found = co_await spool.load(ready.id);
-    if (found) {
+    if (found && !ready.forced && (*found)->progress.next_attempt > now + std::chrono::seconds(1)) {
+      // What recovery knew of its time was only the file's date: the file itself says later (D-121).
+      loaded = false;
+      next = (*found)->progress.next_attempt;
+    } else if (found) {
       message = std::move(*found);
     } else {
       loaded = false;

@@ -58,6 +58,7 @@ class Queue {
   struct Ready {
     spool::QueueId id;
     std::shared_ptr<spool::Message> message;     // null: to be loaded
+    bool forced = false;                         // now, whatever its schedule says
   };
 
   void pump();

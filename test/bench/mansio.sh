@@ -1,0 +1,28 @@
+# mansio as a contestant of the side-by-side benchmark (docs/performance.md): a development build, everything as one user,
+# sync on as shipped, concurrency not capped, no DNS, logs on, one Maildir.
+# The driver gives STATE PORT; MANSIO_ROOT (default: the repository this file lies in) says where build/ is.
+MANSIO_ROOT=${MANSIO_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+MAILDIR=$STATE/mail/bob
+CAPS="inbound-one inbound-many large idle"
+setup() {
+  mkdir -p "$STATE/mail"
+  cat > "$STATE/mansio.conf" <<CONF
+version = 1;
+host_name = "benchhost.bench.invalid"; mail_name = "bench.invalid";
+run_as = "";
+spool_directory = "spool"; log_directory = "log"; run_directory = "run";
+listeners = ( { address = "127.0.0.1"; port = $PORT; role = "relay"; } );
+domains = { local = [ "bench.invalid" ]; };
+relay_from = [ "127.0.0.0/8" ];
+# as for the others: no limit on what one client may do
+limits = { connections_per_client = 10000; messages_per_connection = 100000; session_size = "100G"; };
+transports = { mailbox = { kind = "maildir"; path = "mail/{local}"; }; internet = { kind = "smtp"; }; };
+routes = ( { name = "local"; domains = [ "@local" ]; users = [ "bob" ]; transport = "mailbox"; },
+           { name = "everywhere"; domains = [ "*" ]; transport = "internet"; } );
+CONF
+}
+start() { "$MANSIO_ROOT/build/daemon/mansiod" --config "$STATE/mansio.conf" --foreground </dev/null >/dev/null 2>&1 & echo $! > "$STATE/pid"; }
+stop()  { kill "$(cat "$STATE/pid")" 2>/dev/null || :; wait_gone "$(cat "$STATE/pid")"; }
+clean() { rm -rf "$STATE/spool" "$STATE/log" "$STATE/run" "$MAILDIR"; mkdir -p "$MAILDIR"/{tmp,new,cur}; }
+qcount() { "$MANSIO_ROOT/build/daemon/sendmail" -C "$STATE/mansio.conf" -bp --json 2>/dev/null | grep -c '"id"' || :; }
+queue()  { "$MANSIO_ROOT/build/daemon/sendmail" -C "$STATE/mansio.conf" -bp; }
