@@ -35,7 +35,6 @@ Status::Status(int code, std::string text) : code_(code), text_(std::move(text))
 Status Status::from_error(const Error& error) {
   switch (error.fault()) {
     case Fault::full: return Status(452, 3, 1, "Insufficient system storage, try again later");
-    case Fault::invalid: case Fault::too_long: return Status(550, 6, 0, error.text());
     default: return Status(451, 3, 0, "Local error in processing, try again later");
   }
 }

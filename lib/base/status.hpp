@@ -25,7 +25,8 @@ class Status {
   // Without an enhanced code: greeting, EHLO, 3yz.
   Status(int code, std::string text);
 
-  // "4.3.1"-like code and basic code for an Error of our own: full → 452 4.3.1, invalid → 550 5.6.0, else 451 4.3.0.
+  // For trouble of our own, which is never the message's fault: full → 452 4.3.1, else 451 4.3.0. The error's text stays
+  // with us (S-147).
   static Status from_error(const Error& error);
 
   int code() const noexcept { return code_; }

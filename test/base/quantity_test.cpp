@@ -76,7 +76,7 @@ TEST_CASE("errors of the system become faults, replies and words") {
     CHECK(Status::from_error(error).temporary());
   }
   CHECK(Error::from_errno(ENOENT, "open /x").text() == "open /x: No such file or directory");
-  CHECK(Status::from_error(Error(Fault::invalid, "bad")).line() == "550 5.6.0 bad");
+  CHECK(Status::from_error(Error(Fault::invalid, "/var/spool/x: bad")).line() == "451 4.3.0 Local error in processing, try again later");
 }
 
 }  // namespace mansio
