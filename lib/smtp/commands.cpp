@@ -59,7 +59,8 @@ event::Task<Session::Reply> Session::rcpt(Command command) {
   RcptArguments arguments = std::get<RcptArguments>(std::move(command.arguments));
   ++transaction_->tried;
   if (arguments.extended && !extended()) co_return Status(555, 5, 4, "no parameters after HELO");
-  if (transaction_->accepted >= options_.recipients) co_return Status(452, 5, 3, "too many recipients");   // §4.5.3.1.10
+  // §4.5.3.1.10: the recipients accepted so far stay.
+  if (transaction_->accepted >= options_.recipients) co_return Status(452, 5, 3, "too many recipients");
   auto judged = co_await handler_.rcpt(std::move(arguments));
   if (judged.ok()) ++transaction_->accepted;
   else ++barren_;

@@ -28,7 +28,7 @@ struct SessionOptions {
   Duration command_timeout = std::chrono::minutes(5);   // for a whole command line
   Duration data_timeout = std::chrono::minutes(3);      // for the next octets of content
   Duration write_timeout = std::chrono::minutes(1);     // for a group of replies to be taken
-  std::uint64_t data_minimum_rate = 50;              // octets a second over any rate_window of waiting for content; 0: any
+  std::uint64_t data_minimum_rate = 50;              // octets a second over each rate_window of waiting; 0: any
   Duration rate_window = std::chrono::minutes(1);
   BareNewline bare_newline = BareNewline::reject;
 };
