@@ -105,7 +105,7 @@ event::Task<Status> SessionHandler::mail(smtp::MailArguments arguments) {
   router_ = receiver_.router();
   auto welcome = receiver_.spool.accepting();
   if (!welcome) co_return Status::from_error(welcome.error());
-  transaction_.emplace();
+  transaction_ = std::make_unique<Transaction>();
   mail::Envelope& envelope = transaction_->envelope;
   envelope.sender = std::move(arguments.path);
   // sendmail -f is for trusted users; mail of others comes from themselves, but the null sender is anybody's.
@@ -261,6 +261,7 @@ event::Task<Status> SessionHandler::verify(std::string) {
 }
 
 void SessionHandler::trouble(smtp::Trouble kind, std::string_view command, std::string_view text) {
+  if (kind == smtp::Trouble::no_mail) return;     // a monitor's probe is no news
   log::ConnectionTrouble event;
   event.kind = to_log(kind);
   event.host = host();

@@ -51,7 +51,7 @@ class SessionHandler final : public smtp::Handler {
   std::string helo_, user_;
   smtp::Verb hello_verb_ = smtp::Verb::ehlo;
   bool may_relay_ = false, trusted_ = false;
-  std::optional<Transaction> transaction_;
+  std::unique_ptr<Transaction> transaction_;     // idle connections pay nothing for it
 };
 
 }  // namespace mansio::receive

@@ -87,6 +87,11 @@ event::Task<Session::Reply> Session::vrfy(Command command) {
   co_return judged;
 }
 
+// RFC 1985 §5.4: known, but nothing can be started for a node yet. Not offered in EHLO.
+event::Task<Session::Reply> Session::etrn(Command) {
+  co_return Status(458, 3, 3, "Unable to queue messages for that node: ETRN does nothing here yet");
+}
+
 event::Task<Session::Reply> Session::help(Command) {
   std::string text = "Commands:";
   for (const Row& row : rows) {

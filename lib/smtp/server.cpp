@@ -39,7 +39,7 @@ bool is_http(std::string_view line) {
 
 }  // namespace
 
-// In the order of Verb. STARTTLS and AUTH are not offered yet; EXPN and ETRN never will be: 502 (RFC 5321 §4.2.4).
+// In the order of Verb. STARTTLS and AUTH are not offered yet, and EXPN never will be: 502 (RFC 5321 §4.2.4).
 const Session::Row Session::rows[verb_count] = {
     {Verb::ehlo, smtp_only | ends_group | barren, &Session::hello},
     {Verb::helo, smtp_only | ends_group | barren, &Session::hello},
@@ -55,7 +55,7 @@ const Session::Row Session::rows[verb_count] = {
     {Verb::vrfy, ends_group | barren, &Session::vrfy},
     {Verb::expn, ends_group, nullptr},
     {Verb::help, ends_group | barren, &Session::help},
-    {Verb::etrn, ends_group, nullptr},
+    {Verb::etrn, needs_hello | no_mail | ends_group | barren, &Session::etrn},
     {Verb::starttls, ends_group, nullptr},
     {Verb::auth, ends_group, nullptr},
 };

@@ -61,6 +61,7 @@ class Session {
   event::Task<Reply> quit(Command command);
   event::Task<Reply> vrfy(Command command);
   event::Task<Reply> help(Command command);
+  event::Task<Reply> etrn(Command command);
   std::string capabilities() const;
   std::optional<Status> judge_mail(const MailArguments& arguments) const;
   std::uint64_t offered_size() const noexcept;
