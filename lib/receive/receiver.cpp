@@ -26,6 +26,7 @@ void Receiver::configure(config::ConfigPtr config, std::shared_ptr<route::Router
   relay_from_ = std::make_shared<config::NetworkList>(config->relay_from);
   config_ = std::move(config);
   router_ = std::move(router);
+  options_.clear();
 }
 
 void Receiver::serve(event::Stream stream, Service service) { scope_.spawn(run(std::move(stream), service)); }
@@ -41,8 +42,9 @@ Status Receiver::admit(const event::Endpoint& peer) const {
   return Status();
 }
 
-static smtp::SessionOptions session_options(const config::Config& config, const Service& service) {
-  smtp::SessionOptions options;
+static std::shared_ptr<const smtp::SessionOptions> session_options(const config::Config& config, const Service& service) {
+  auto made = std::make_shared<smtp::SessionOptions>();
+  smtp::SessionOptions& options = *made;
   options.host_name = config.host_name;
   options.protocol = service.protocol;
   options.local = service.local;
@@ -57,7 +59,14 @@ static smtp::SessionOptions session_options(const config::Config& config, const 
   options.command_line = config.limits.command_line;
   options.chunks = config.limits.chunks;
   options.bare_newline = config.bare_newline == config::BareNewline::normalize ? smtp::BareNewline::normalize : smtp::BareNewline::reject;
-  return options;
+  return made;
+}
+
+// One for all connections of a kind, until the next reload.
+std::shared_ptr<const smtp::SessionOptions> Receiver::options_for(const Service& service) {
+  auto& known = options_[{service.protocol, service.local}];
+  if (!known) known = session_options(*config_, service);
+  return known;
 }
 
 event::Task<> Receiver::run(event::Stream stream, Service service) {
@@ -82,8 +91,8 @@ event::Task<> Receiver::run(event::Stream stream, Service service) {
   {
     Connection connection(*this, std::move(stream), std::move(client), service);
     connections_.insert(&connection);
-    smtp::SessionOptions options = session_options(*config_, service);
-    co_await smtp::serve(connection.connection, connection.handler, std::move(options));
+    auto options = options_for(service);
+    co_await smtp::serve(connection.connection, connection.handler, *options);
     connections_.erase(&connection);
   }
   if (!service.local && --per_client_[address] == 0) per_client_.erase(address);

@@ -2,6 +2,7 @@
 // router, the log, and the count of connections. One Session (session_handler.hpp) each connection.
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -14,6 +15,7 @@
 #include "log/logger.hpp"
 #include "route/router.hpp"
 #include "smtp/handler.hpp"
+#include "smtp/session.hpp"
 #include "spool/spool.hpp"
 
 namespace mansio::receive {
@@ -58,6 +60,7 @@ class Receiver {
   struct Connection;
   event::Task<> run(event::Stream stream, Service service);
   Status admit(const event::Endpoint& peer) const;
+  std::shared_ptr<const smtp::SessionOptions> options_for(const Service& service);
 
   event::Scope& scope_;
   config::ConfigPtr config_;
@@ -65,6 +68,7 @@ class Receiver {
   std::shared_ptr<const config::NetworkList> relay_from_;
   std::unordered_set<Connection*> connections_;
   std::unordered_map<std::string, std::uint32_t> per_client_;
+  std::map<std::pair<smtp::Protocol, bool>, std::shared_ptr<const smtp::SessionOptions>> options_;
   bool stopping_ = false;
 };
 

@@ -60,13 +60,13 @@ const Session::Row Session::rows[verb_count] = {
     {Verb::auth, ends_group, nullptr},
 };
 
-event::Task<> serve(net::Connection& connection, Handler& handler, SessionOptions options) {
-  Session session(connection, handler, std::move(options));
+event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options) {
+  Session session(connection, handler, options);
   co_await session.run();
 }
 
-Session::Session(net::Connection& connection, Handler& handler, SessionOptions options)
-    : connection_(connection), handler_(handler), options_(std::move(options)),
+Session::Session(net::Connection& connection, Handler& handler, const SessionOptions& options)
+    : connection_(connection), handler_(handler), options_(options),
       pace_(options_.data_minimum_rate, options_.rate_window) {}
 
 event::Task<> Session::run() {

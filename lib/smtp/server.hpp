@@ -15,7 +15,7 @@ namespace mansio::smtp {
 
 class Session {
  public:
-  Session(net::Connection& connection, Handler& handler, SessionOptions options);
+  Session(net::Connection& connection, Handler& handler, const SessionOptions& options);
   event::Task<> run();
 
  private:
@@ -83,7 +83,7 @@ class Session {
 
   net::Connection& connection_;
   Handler& handler_;
-  SessionOptions options_;
+  const SessionOptions& options_;
   std::optional<Verb> hello_;
   std::optional<Transaction> transaction_;
   std::string out_;                          // replies not sent yet

@@ -35,6 +35,7 @@ struct SessionOptions {
 
 // Speaks until the session is over: QUIT, an error, a limit, a time-out, or connection.interrupt(). Says 421 when it is
 // the one who ends it (RFC 5321 §3.8). finish() lets an open transaction go on to its end.
-event::Task<> serve(net::Connection& connection, Handler& handler, SessionOptions options);
+// `options` outlive the session: a listener or a reload has one for all of its connections.
+event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options);
 
 }  // namespace mansio::smtp
