@@ -1,5 +1,6 @@
 #include "mail_process.hpp"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,6 +51,7 @@ class MailProcess {
   bool start(config::ConfigPtr config);
   void use(config::ConfigPtr config, route::TablesPtr tables);
   event::Task<> reconfigure(config::ConfigPtr config);
+  void raise_descriptor_limit(const config::Config& config);
   void open_listeners(const config::Config& config);
   bool open_local_sockets();
   event::Task<> watch_tables();
@@ -169,6 +171,9 @@ route::RouterOptions MailProcess::router_options() const {
 }
 
 bool MailProcess::start(config::ConfigPtr config) {
+  if (::access(config->log_directory.c_str(), W_OK | X_OK) != 0) {
+    return cannot_start("log_directory: " + Error::from_errno(errno, "write in " + config->log_directory).text());
+  }
   log_.emplace(log_options(*config, options_.foreground));
   log_->notice(fmt::format("mansio {} daemon started: pid={}, spool {}", MANSIO_VERSION, ::getppid(), config->spool_directory));
   auto made = make_directory(config->spool_directory + "/pickup", 01733);
@@ -198,6 +203,7 @@ bool MailProcess::start(config::ConfigPtr config) {
   control_.emplace(loop_, scope_, *queue_, *log_);
   control_->on_reload_tables([this] { return reload_tables(); });
   if (!open_local_sockets()) return false;
+  raise_descriptor_limit(*config);
   open_listeners(*config);
   scope_.spawn(spool_->recover([this](spool::QueueId id, Time next) { queue_->found(id, next); }));
   scope_.spawn(watch_tables());
@@ -207,6 +213,20 @@ bool MailProcess::start(config::ConfigPtr config) {
 }
 
 // ---- listeners
+
+// Each connection is a descriptor; the spool, the agents and deliveries need some besides (S-119).
+void MailProcess::raise_descriptor_limit(const config::Config& config) {
+  constexpr rlim_t others = 512;
+  rlim_t wanted = config.limits.connections + others;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = std::min(limit.rlim_max, std::max(limit.rlim_cur, wanted));
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < wanted) {
+    log_->panic(fmt::format("limits.connections = {} needs {} open files, but only {} are allowed: raise the limit (LimitNOFILE= in the systemd unit) or lower the setting",
+                            config.limits.connections, wanted, limit.rlim_cur));
+  }
+}
 
 void MailProcess::open_listeners(const config::Config& config) {
   auto wanted = wanted_sockets(config);
@@ -323,7 +343,11 @@ event::Task<> MailProcess::stop() {
   while (receiver_->connections() > 0 && !end.passed()) co_await grace_timer_->sleep(Duration(50));
   receiver_->stop_now();
   for (int i = 0; receiver_->connections() > 0 && i < 40; ++i) co_await grace_timer_->sleep(Duration(50));
-  co_await queue_->stop();
+  // Deliveries under way may end; one that takes longer (a program) is found again at the next start.
+  scope_.spawn(queue_->stop());
+  do {
+    co_await grace_timer_->sleep(Duration(20));
+  } while (queue_->under_way() > 0 && !end.passed());
   co_await spool_->close();
   log_->notice("stopped");
   log_->flush();
