@@ -24,8 +24,8 @@ std::string escape_also(std::string_view text, std::string_view special, std::si
 std::string word(std::string_view text) { return escape_also(text, " "); }
 // A name in parentheses: none of its own, or a HELO could show fail2ban a second address.
 std::string helo_word(std::string_view text) { return escape_also(text, " ()", 256); }
-std::string quoted(std::string_view text) { return '"' + escape_also(text, "\"") + '"'; }
-std::string quoted_word(std::string_view text) { return '"' + escape_also(text, " \"") + '"'; }
+std::string in_quotes(std::string_view text) { return '"' + escape_also(text, "\"") + '"'; }
+std::string word_in_quotes(std::string_view text) { return '"' + escape_also(text, " \"") + '"'; }
 
 std::string bracketed(std::string_view address, std::uint16_t port) {
   std::string out = fmt::format("[{}]", word(address));
@@ -121,7 +121,7 @@ struct LineFormatter {
     out += tls_fields(e.tls) + field("A", e.auth);
     if (e.pipelining) out += " L";
     if (e.chunking) out += " K";
-    if (!e.reply.empty()) out += " C=" + quoted(e.reply);
+    if (!e.reply.empty()) out += " C=" + in_quotes(e.reply);
     return out + time_field("QT", e.queue_time) + time_field("DT", e.delivery_time);
   }
 
@@ -152,18 +152,18 @@ struct LineFormatter {
     switch (e.kind) {
       case Kind::early_talker:
         return fmt::format("SMTP protocol synchronization error (input sent without waiting for greeting): "
-                           "rejected connection from {} input={}", host, quoted(e.input));
+                           "rejected connection from {} input={}", host, in_quotes(e.input));
       case Kind::early_pipelining:
         return fmt::format("SMTP protocol synchronization error (next input sent too soon: pipelining was not "
-                           "allowed here): rejected {} {} next input={}", quoted_word(e.command), host, quoted(e.input));
+                           "allowed here): rejected {} {} next input={}", word_in_quotes(e.command), host, in_quotes(e.input));
       case Kind::too_many_errors:
         return fmt::format("SMTP call from {} dropped: too many syntax or protocol errors (last command was {})", host,
-                           quoted(e.command));
+                           in_quotes(e.command));
       case Kind::too_many_nonmail:
-        return fmt::format("SMTP call from {} dropped: too many nonmail commands (last was {})", host, quoted(e.command));
-      case Kind::syntax_error: return fmt::format("SMTP syntax error in {} {} {}", quoted(e.command), host, escape(e.text));
+        return fmt::format("SMTP call from {} dropped: too many nonmail commands (last was {})", host, in_quotes(e.command));
+      case Kind::syntax_error: return fmt::format("SMTP syntax error in {} {} {}", in_quotes(e.command), host, escape(e.text));
       case Kind::protocol_error:
-        return fmt::format("SMTP protocol error in {} {} {}", quoted(e.command), host, escape(e.text));
+        return fmt::format("SMTP protocol error in {} {} {}", in_quotes(e.command), host, escape(e.text));
       case Kind::lost: return fmt::format("unexpected disconnection while reading SMTP command from {}{}{}", host, sender,
                                           time_field("D", e.duration));
       case Kind::lost_in_data: return fmt::format("SMTP connection lost while reading message data {}{}", host, sender);
