@@ -17,10 +17,13 @@ struct PacketSocket::Box {
   Received received;
   Closed closed;
   std::deque<Packet> waiting;
+  int watched = 0;
   bool orphan = false;
 
+  // Starting a poll anew costs two epoll_ctl: only when what is waited for has changed.
   void watch() {
     int events = UV_READABLE | (waiting.empty() ? 0 : UV_WRITABLE);
+    if (std::exchange(watched, events) == events) return;
     uv_poll_start(&poll, events, [](uv_poll_t* h, int status, int what) {
       static_cast<Box*>(h->data)->ready(status, what);
     });
