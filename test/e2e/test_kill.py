@@ -1,7 +1,6 @@
 """kill -9 at random moments under load, and the account afterwards (durability cases D-021..D-027, D-035): what was
 acknowledged is delivered or queued, nothing twice in a Maildir, nothing that was refused. MANSIO_KILL_ROUNDS shortens
 it for slow builds."""
-import json
 import os
 import signal
 import subprocess
@@ -10,100 +9,14 @@ import time
 import pytest
 
 from harness import MANSIOD, alive, wait_for
-from ledger import Account, Broken, Copy, Ledger, Load, Sent, make_message, read_maildir, read_mbox, seeded
+from ledger import SCENE, Account, Broken, Copy, Scene, Sent, make_message, read_mbox, seeded
 
 ROUNDS = int(os.environ.get("MANSIO_KILL_ROUNDS", "50"))
-USERS = [f"u{n:02}" for n in range(18)]
-CONFIG = """
-version = 1;
-host_name = "mx.ex.test"; mail_name = "ex.test"; run_as = "";
-spool_directory = "spool"; log_directory = "log"; run_directory = "run";
-listeners = ( { address = "127.0.0.1"; port = 0; role = "relay"; } );
-domains = { local = [ "ex.test", "box.test" ]; };
-relay_from = [ "127.0.0.0/8" ];
-spool = { segment_size = "8M"; reserve = "64M"; };
-transports = { mailbox = { kind = "maildir"; path = "mail/{local}"; }; box = { kind = "mbox"; path = "mail/{local}.mbox"; };
-               internet = { kind = "smtp"; }; };
-routes = (
-  { name = "box"; domains = [ "box.test" ]; users = [ "box" ]; transport = "box"; },
-  { name = "local"; domains = [ "ex.test" ]; users = [ %s ]; transport = "mailbox"; },
-  { name = "everywhere"; domains = [ "*" ]; transport = "internet"; }
-);
-retry = ( { domains = [ "ex.test", "box.test" ]; schedule = "1s for 4d"; }, { domains = [ "*" ]; schedule = "30m for 4d"; } );
-""" % ", ".join(f'"{user}"' for user in USERS)
-
-
-def choose_recipients(generator):
-    at = generator.random()
-    count = 1 if at < 0.6 else generator.randrange(2, 5) if at < 0.9 else generator.randrange(5, 19)
-    chosen = [f"{user}@ex.test" for user in generator.sample(USERS, count)]
-    if generator.random() < 0.15:
-        chosen.append("box@box.test")
-    if generator.random() < 0.05:
-        chosen.append("far@away.test")      # waits in deferred/: there is no remote transport in this test
-    return chosen
-
-
-def whole_queue(mansio):
-    """What mailq lists; None while the spool is still being read."""
-    out = mansio.sendmail("-bp", "--json")
-    assert out.returncode == 0, out.stderr
-    entries = [json.loads(line) for line in out.stdout.splitlines()]
-    return None if b"complete" in out.stderr else [entry for entry in entries if "id" in entry]
-
-
-class Scene:
-    """A daemon, a ledger, and the account of both."""
-
-    def __init__(self, make_mansio, tmp_path):
-        self.mansio = make_mansio(config=CONFIG)
-        self.ledger_path = tmp_path / "ledger"
-        self.ledger = Ledger(self.ledger_path)
-        self.acknowledged = 0
-
-    def load(self, name):
-        return Load(self.mansio.port, self.ledger, name, choose_recipients)
-
-    def end(self, load):
-        load.end()
-        self.acknowledged += load.acknowledged
-
-    def drain(self, timeout=150):
-        """Until only what can't be delivered here is queued; gives the queue."""
-        def only_remote():
-            queue = whole_queue(self.mansio)
-            if queue is None:
-                return None
-            waiting = [r["address"] for m in queue for r in m["recipients"] if not r["done"]]
-            return (queue,) if all(address == "far@away.test" for address in waiting) else None
-        return wait_for(only_remote, timeout, "the queue to drain")[0]
-
-    def account(self):
-        """Drains, stops, and holds the ledger against the mailboxes and the spool."""
-        queue = self.drain()
-        assert self.mansio.stop() == 0
-        spool = self.mansio.directory / "spool" / "0"
-        assert list((spool / "corrupt").iterdir()) == []
-        ids = {m["id"] for m in queue}
-        assert {file.name for file in (spool / "large").iterdir()} <= ids
-        files = {file.name: file for file in (spool / "deferred").glob("*/*")}
-        assert set(files) == ids
-        queued = []
-        for message in queue:
-            large = spool / "large" / message["id"]
-            text = (large if large.exists() else files[message["id"]]).read_bytes().replace(b"\r\n", b"\n")
-            mine = Copy.field(text, b"X-Ledger-Id")
-            assert mine, message
-            queued += [(mine, r["address"]) for r in message["recipients"] if not r["done"]]
-        copies = [copy for user in USERS for copy in read_maildir(self.mansio.mail / user)]
-        copies += read_mbox(self.mansio.mail / "box.mbox")
-        assert [p for user in USERS for p in (self.mansio.mail / user / "tmp").glob("*")] == []
-        return Account(Ledger.read(self.ledger_path), copies, queued)
 
 
 @pytest.fixture
 def scene(make_mansio, tmp_path):
-    made = Scene(make_mansio, tmp_path)
+    made = Scene(make_mansio(config=SCENE), tmp_path / "ledger")
     yield made
     made.ledger.close()
 
