@@ -64,6 +64,7 @@ Result<> become(const ServiceUser& user) {
   }
   // Sessions hold other people's mail and, later, keys.
   ::prctl(PR_SET_DUMPABLE, 0);
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl");
   return {};
 }
 

@@ -70,6 +70,7 @@ int to_background() {
   if (pid == 0) {
     ::close(ends[0]);
     ::setsid();
+    [[maybe_unused]] int there = ::chdir("/");     // holds no file system busy; all paths are absolute by now
     return ends[1];
   }
   ::close(ends[1]);
@@ -92,7 +93,10 @@ int start(const std::string& path, bool foreground) {
   options.config_file = path;
   options.foreground = foreground;
   // Under systemd (Type=notify) the process that was started is the daemon.
-  if (!foreground && std::getenv("NOTIFY_SOCKET") == nullptr) options.ready_pipe = to_background();
+  if (!foreground && std::getenv("NOTIFY_SOCKET") == nullptr) {
+    options.ready_pipe = to_background();
+    options.background = options.ready_pipe >= 0;
+  }
   Parent parent(std::move(options), std::move(loaded->sources), loaded->config, std::move(*user));
   return parent.run();
 }

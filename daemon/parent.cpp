@@ -44,6 +44,14 @@ void close_others(std::vector<int> keep) {
   ::close_range(next, ~0u, 0);
 }
 
+// In the background nobody reads 0, 1 and 2, and whoever started the daemon waits for their end.
+void let_go_of_terminal() {
+  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (int fd : {0, 1, 2}) {
+    if (null) ::dup2(null.get(), fd);
+  }
+}
+
 }  // namespace
 
 Parent::Parent(ParentOptions options, Sources sources, config::ConfigPtr config, ServiceUser user)
@@ -103,6 +111,7 @@ void Parent::become_mail(UniqueFd channel) {
   setproctitle("mail 0");
   // The descriptors' owners of this copy of the parent never run their destructors: the process ends in _exit.
   close_others({channel.get()});
+  if (options_.background) let_go_of_terminal();     // the parent prints what hinders the start
   auto dropped = become(user_);
   if (!dropped) {
     fmt::print(stderr, "mansiod: {}\n", dropped.error().text());
@@ -135,6 +144,7 @@ void Parent::become_agent(UniqueFd channel, int number) {
   if (number == 0) setproctitle("deliver (users)");
   else setproctitle("deliver %d", number);
   close_others({channel.get()});
+  if (options_.background) let_go_of_terminal();
   deliver::AgentOptions options;
   options.may_be_root = ::getuid() == 0 && !user_.switches;
   ::_exit(deliver::agent_main(channel.release(), options));
@@ -214,6 +224,7 @@ void Parent::announce(const std::string& addresses) {
     std::fflush(stdout);
   }
   if (!ready_ && options_.ready_pipe >= 0) {
+    let_go_of_terminal();
     if (::write(options_.ready_pipe, "y", 1) == 1) ::close(options_.ready_pipe);
     options_.ready_pipe = -1;
   }

@@ -18,6 +18,7 @@ namespace mansio::daemon {
 struct ParentOptions {
   std::string config_file;       // absolute
   bool foreground = false;       // copy the logs to stderr, print "ready ADDRESS:PORT …" on stdout
+  bool background = false;       // 0, 1 and 2 are given up once it answers
   int ready_pipe = -1;           // of a process that waits to go to the background: written once, then closed
 };
 
