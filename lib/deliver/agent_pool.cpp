@@ -13,6 +13,13 @@ constexpr std::uint32_t one_off_slot = 0, first_kept_slot = 1, kept_slots = 32;
 
 bool is_lookup(JobKind kind) { return kind == JobKind::user_lookup || kind == JobKind::read_forward; }
 
+// What jobs block on together: a lock, or a program of the same user.
+std::string place_of(const Job& job) {
+  if (job.kind == JobKind::mbox) return job.path;
+  if (job.kind == JobKind::pipe) return "uid " + std::to_string(job.uid);
+  return {};
+}
+
 }  // namespace
 
 struct AgentPool::Agent {
@@ -30,7 +37,7 @@ struct AgentPool::Wait {
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiting) const {
     request->waiter = waiting;
-    pool->waiting_.push_back(request);
+    pool->admit(request);
     pool->dispatch();
   }
   void await_resume() const noexcept {}
@@ -63,6 +70,30 @@ event::Task<Answer> AgentPool::run(Job job, spool::Content content) {
   Wait wait{this, &request};
   co_await wait;
   co_return std::move(request.answer);
+}
+
+void AgentPool::admit(Request* request) {
+  request->place = place_of(request->job);
+  if (!request->place.empty()) {
+    Place& place = places_[request->place];
+    std::size_t limit = request->job.kind == JobKind::mbox ? 1 : std::max<std::size_t>(1, agents_.size() / 2);
+    if (place.admitted >= limit) return place.parked.push_back(request);
+    ++place.admitted;
+  }
+  waiting_.push_back(request);
+}
+
+// The request has its answer: the next one for its place may wait for an agent.
+void AgentPool::leave(Request* request) {
+  auto it = places_.find(request->place);
+  if (request->place.empty() || it == places_.end()) return;
+  Place& place = it->second;
+  if (!place.parked.empty()) {
+    waiting_.push_back(place.parked.front());
+    place.parked.pop_front();
+  } else if (--place.admitted == 0) {
+    places_.erase(it);
+  }
 }
 
 bool AgentPool::suits(const Agent& agent, const Job& job) const {
@@ -105,6 +136,7 @@ void AgentPool::give(Agent& agent, Request* request) {
   if (sent) return;
   agent.under_way.erase(request->job.serial);
   request->answer.status = Status(451, 3, 0, sent.error().text());
+  leave(request);
   request->waiter.resume();
 }
 
@@ -143,6 +175,7 @@ void AgentPool::answered(Agent* agent, event::PacketSocket::Packet packet) {
   Request* request = it->second;
   agent->under_way.erase(it);
   request->answer = std::move(*answer);
+  leave(request);
   dispatch();
   request->waiter.resume();
 }
@@ -154,8 +187,10 @@ void AgentPool::died(Agent* agent) {
   agents_.erase(it);
   for (auto& [serial, request] : gone->under_way) {
     request->answer.status = Status(451, 3, 0, "the delivery agent ended unexpectedly");
+    leave(request);
     request->waiter.resume();
   }
+  dispatch();
 }
 
 }  // namespace mansio::deliver

@@ -1,12 +1,14 @@
 // The delivery agents as the event loop sees them: jobs go out, answers come back, nothing waits. Agents are processes
 // the parent starts; each comes as the end of a socketpair and may come and go. The first is kept for look-ups, so that
-// a slow mailbox never holds up RCPT; the others take deliveries.
+// a slow mailbox never holds up RCPT; the others take deliveries. A mailbox that somebody holds locked, or a program that
+// hangs, never has all of them: one job at a time for an mbox file, half of the agents for a user's programs (S-105).
 #pragma once
 #include <coroutine>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -43,10 +45,17 @@ class AgentPool {
     spool::Content content;
     Answer answer;
     std::coroutine_handle<> waiter;
+    std::string place;               // what it may block on, or ""
+  };
+  struct Place {
+    std::size_t admitted = 0;        // waiting for an agent or under way
+    std::deque<Request*> parked;     // until one of those is done
   };
   struct Agent;
   struct Wait;
 
+  void admit(Request* request);
+  void leave(Request* request);
   void dispatch();
   bool suits(const Agent& agent, const Job& job) const;
   void give(Agent& agent, Request* request);
@@ -57,6 +66,7 @@ class AgentPool {
   event::Loop& loop_;
   std::vector<std::unique_ptr<Agent>> agents_;
   std::deque<Request*> waiting_;
+  std::unordered_map<std::string, Place> places_;
   std::uint64_t next_serial_ = 1;
 };
 
