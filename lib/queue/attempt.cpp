@@ -15,9 +15,6 @@ namespace {
 // A place has to be known again in a later attempt: 64 bits of what it is and whom it is for.
 std::uint64_t place_number(const std::string& key) { return checksum(key); }
 
-// How far the spool being in trouble puts off the next try.
-constexpr std::chrono::seconds after_trouble{60};
-
 Status not_yet() { return Status(451, 4, 0, "no remote transport yet: the message waits in the queue"); }
 
 }  // namespace

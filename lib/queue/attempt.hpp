@@ -1,6 +1,7 @@
 // One attempt at a message: route each waiting recipient anew, deliver to each place once, keep what happened durably,
 // then finish, defer or expire it, with the reports that are due.
 #pragma once
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +14,9 @@
 #include "queue/report.hpp"
 
 namespace mansio::queue {
+
+// How far the spool being in trouble puts off the next try.
+inline constexpr std::chrono::seconds after_trouble{60};
 
 class Attempt {
  public:

@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t attempts_at_once = 200;
 constexpr std::size_t messages_in_memory = 1000;     // ready ones; more are loaded when their turn comes
 constexpr Duration clock_step{60'000};               // the wall clock may jump: look again at least this often
-constexpr std::chrono::seconds after_trouble{60};    // when the spool could not be read or written
 }  // namespace
 
 Queue::Queue(event::Loop& l, event::Scope& scope, spool::Spool& s, log::Logger& logger, deliver::AgentPool& pool,
