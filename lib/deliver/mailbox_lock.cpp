@@ -48,6 +48,12 @@ std::string own_mark() {
   return fmt::format("mansio {}", host.data());
 }
 
+std::time_t boot_time() {
+  timespec up{};
+  ::clock_gettime(CLOCK_BOOTTIME, &up);
+  return std::time(nullptr) - up.tv_sec;
+}
+
 // Has the holder gone? A living holder is never disturbed, however old its lock (D-109). The number of our own dead
 // agent tells at once; another program's may mean a process of another machine, so there ten minutes must pass too,
 // and they decide alone when the lock names nobody.
@@ -61,6 +67,7 @@ bool is_stale(const std::string& dotlock) {
   auto holder = parse_number(trim(lines[0]));
   if (!holder || *holder == 0 || *holder > 0x7fffffff) return old;
   bool ours = lines.size() > 1 && lines[1] == own_mark();
+  if (ours && st.st_mtime < boot_time() - 1) return true;    // whoever has the number now, it isn't the holder
   return (ours || old) && ::kill(static_cast<pid_t>(*holder), 0) != 0 && errno == ESRCH;
 }
 
