@@ -17,6 +17,7 @@ extern "C" void setproctitle(const char* format, ...);
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "channel.hpp"
 #include "deliver/agent.hpp"
@@ -260,7 +261,7 @@ void Parent::mail_died(int status) {
   if (channel_) handle_packet();      // its last words
   mail_ = -1;
   channel_.reset();
-  agents_.clear();                    // their channels are closed: they end, and are reaped as strangers
+  auto agents = std::exchange(agents_, {});   // their channels are closed: each ends after the job it is at
   if (stopping_ || failed_) {
     if (!stopping_ && exit_status_ == 0) exit_status_ = 75;
     return;
@@ -283,7 +284,16 @@ void Parent::mail_died(int status) {
       if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) stopping_ = true;
     }
   }
-  if (stopping_ || !start_mail()) return;
+  if (stopping_) return;
+  // What an agent is still writing the new mail process would deliver again, under the same temporary name: it ends first.
+  int patience = 100;
+  for (const Child& agent : agents) {
+    while (::waitpid(agent.pid, nullptr, WNOHANG) == 0) {
+      if (patience-- <= 0) ::kill(agent.pid, SIGKILL);
+      ::usleep(100'000);
+    }
+  }
+  if (!start_mail()) return;
   send(tag_notice, text);
 }
 
