@@ -23,7 +23,6 @@ Receiver::Receiver(event::Loop& l, event::Scope& scope, spool::Spool& s, log::Lo
 }
 
 void Receiver::configure(config::ConfigPtr config, std::shared_ptr<route::Router> router) {
-  relay_from_ = std::make_shared<config::NetworkList>(config->relay_from);
   config_ = std::move(config);
   router_ = std::move(router);
   options_.clear();

@@ -54,7 +54,7 @@ class Receiver {
   Accepted accepted;
   config::ConfigPtr config() const { return config_; }
   std::shared_ptr<route::Router> router() const { return router_; }
-  const config::NetworkList& relay_from() const { return *relay_from_; }
+  const config::NetworkList& relay_from() const { return router_->tables().relay_from; }
 
  private:
   struct Connection;
@@ -65,7 +65,6 @@ class Receiver {
   event::Scope& scope_;
   config::ConfigPtr config_;
   std::shared_ptr<route::Router> router_;
-  std::shared_ptr<const config::NetworkList> relay_from_;
   std::unordered_set<Connection*> connections_;
   std::unordered_map<std::string, std::uint32_t> per_client_;
   std::map<std::pair<smtp::Protocol, bool>, std::shared_ptr<const smtp::SessionOptions>> options_;

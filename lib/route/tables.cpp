@@ -22,6 +22,16 @@ class Loader {
     return config::DomainList(all);
   }
 
+  config::NetworkList networks(const std::vector<std::string>& entries) {
+    std::vector<std::string> all;
+    for (const auto& entry : entries) {
+      auto path = table::path_of_look_up(entry);
+      if (path.empty()) all.push_back(entry);
+      else add_networks_of(path, all);
+    }
+    return config::NetworkList(all);
+  }
+
   void aliases(const std::string& path) {
     auto file = read(path, Missing::is_empty);
     if (!file) return;
@@ -80,6 +90,18 @@ class Loader {
     }
   }
 
+  void add_networks_of(const std::string& path, std::vector<std::string>& all) {
+    auto file = read(path, Missing::is_trouble);
+    if (!file) return;
+    auto entries = table::parse_list(file->text);
+    if (!entries) return out_.problems.push_back(path + ": " + entries.error().text());
+    for (auto& entry : *entries) {
+      auto network = config::Network::parse(entry);
+      if (network) all.push_back(std::move(entry));
+      else out_.problems.push_back(path + ": " + network.error().text());
+    }
+  }
+
   void include(const std::string& path, std::vector<std::string>& more) {
     if (out_.includes.contains(path)) return;
     // An include that can't be read leads to no targets; the router defers it.
@@ -131,6 +153,7 @@ TablesPtr load_tables(config::ConfigPtr config, TableOptions options) {
   Loader loader(*out, options);
   out->local = loader.domains(config->domains.local);
   out->relay_to = loader.domains(config->domains.relay_to);
+  out->relay_from = loader.networks(config->relay_from);
   for (const auto& route : config->routes) {
     out->route_domains.push_back(loader.domains(route.domains));
     if (route.users.kind == config::UsersKind::passwd_file) loader.virtual_users(route.users.passwd_file);

@@ -17,6 +17,7 @@ namespace mansio::route {
 struct Tables {
   config::ConfigPtr config;
   config::DomainList local, relay_to;                        // look-ups replaced by what their files hold
+  config::NetworkList relay_from;                            // likewise
   std::vector<config::DomainList> route_domains;             // beside config->routes
   std::map<std::string, std::string, std::less<>> alias_domains;   // from → to, keys
   AliasTable aliases;

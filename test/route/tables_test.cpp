@@ -44,8 +44,13 @@ TEST_CASE("tables are read with their lists, includes and users, and mistakes ar
   route.users.kind = config::UsersKind::passwd_file;
   route.users.passwd_file = folder.write("users", "bob:x:y\n");
   config->routes.push_back(route);
+  config->relay_from = {"192.0.2.0/24", "file:" + folder.write("friends", "# friends\n198.51.100.7\nno network\n2001:db8::/32\n")};
   auto tables = load_tables(config, own());
   CHECK(tables->trouble.empty());
+  CHECK(tables->relay_from.matches("192.0.2.9"));
+  CHECK(tables->relay_from.matches("198.51.100.7"));
+  CHECK(tables->relay_from.matches("2001:db8::1"));
+  CHECK_FALSE(tables->relay_from.matches("198.51.100.8"));
   CHECK(tables->local.matches("xn--bcher-kva.example"));
   CHECK(tables->local.matches("a.sub.example"));
   CHECK(tables->local.matches("example.org"));
@@ -57,6 +62,7 @@ TEST_CASE("tables are read with their lists, includes and users, and mistakes ar
   auto has = [&](const std::string& text) {
     return std::ranges::any_of(tables->problems, [&](const std::string& problem) { return problem.find(text) != std::string::npos; });
   };
+  CHECK(has(folder.path + "/friends: "));
   CHECK(has(folder.path + "/aliases:2: \"nonsense\" has no colon"));
   CHECK(has(folder.path + "/list:3: \"two words\""));
   CHECK(has(folder.path + "/users:1: "));
