@@ -13,17 +13,19 @@
 #include "base/bytes.hpp"
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "mail/header.hpp"
 #include "mail/pickup.hpp"
 #include "mail/received.hpp"
+#include "receive/local_sender.hpp"
 
 namespace mansio::receive {
 namespace {
 
-constexpr std::size_t piece_size = 65536, scan_limit = 1000;
+constexpr std::size_t piece_size = 65536, scan_limit = 1000, left_limit = 10'000, start_limit = 1000;
 constexpr std::time_t temporary_age = 36 * 3600;     // a sendmail that was killed while writing
 
 // Names sendmail gives: 32 hexadecimal digits. Half-written ones are removed when they are old; others wait in silence.
-std::vector<std::string> pickup_names(const std::string& directory) {
+std::vector<std::string> pickup_names(const std::string& directory, const std::set<std::string>& without) {
   std::vector<std::string> names;
   DIR* dir = ::opendir(directory.c_str());
   if (dir == nullptr) return names;
@@ -36,7 +38,7 @@ std::vector<std::string> pickup_names(const std::string& directory) {
       if (::lstat(path.c_str(), &st) == 0 && st.st_mtime + temporary_age < ::time(nullptr)) ::unlink(path.c_str());
       continue;
     }
-    names.push_back(std::move(name));
+    if (!without.contains(name)) names.push_back(std::move(name));
     if (names.size() == scan_limit) break;
   }
   ::closedir(dir);
@@ -64,7 +66,7 @@ struct PickupReader::Found {
 
 event::Task<> PickupReader::scan() {
   std::string directory = directory_;
-  auto list = [&] { return pickup_names(directory); };
+  auto list = [&] { return pickup_names(directory, left_); };
   auto names = co_await receiver_.blocking.run(list);
   for (std::string& name : names) {
     if (!receiver_.spool.accepting()) co_return;
@@ -74,9 +76,10 @@ event::Task<> PickupReader::scan() {
 
 // Is it a whole file of sendmail's? The checksum is taken of what was read, so a file that changes meanwhile is broken.
 Result<> PickupReader::examine(const std::string& path, std::uint64_t size_limit, Found* found) {
+  struct stat st {};
+  if (::lstat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode)) return fail(Fault::invalid, "no plain file");
   auto fd = open_file(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   if (!fd) return std::unexpected(fd.error());
-  struct stat st {};
   if (::fstat(fd->get(), &st) != 0) return fail_errno("fstat");
   if (!S_ISREG(st.st_mode) || st.st_nlink != 1) return fail(Fault::invalid, "no plain file");
   auto size = static_cast<std::uint64_t>(st.st_size);
@@ -125,7 +128,10 @@ event::Task<> PickupReader::take(std::string name) {
     co_return;
   }
   auto stored = co_await store(&found);
-  if (!stored) co_return;      // the spool has told why; it is tried again at the next scan
+  if (!stored) {
+    if (stored.error().fault() == Fault::invalid) set_aside(name, stored.error().text());
+    co_return;      // else the spool has told why; it is tried again at the next scan
+  }
   ::unlink(path.c_str());
 }
 
@@ -135,11 +141,8 @@ event::Task<Result<>> PickupReader::store(Found* found) {
   bool may_choose = found->uid == 0 || found->uid == ::getuid() || std::ranges::find(trusted, found->user) != trusted.end() ||
                     std::ranges::find(trusted, "*") != trusted.end();
   mail::Envelope& envelope = found->envelope;
-  if (!may_choose && envelope.sender) {
-    auto own = mail::Address::parse(found->user + "@" + config->mail_name);
-    if (own) envelope.sender = *own;
-    else envelope.sender.reset();
-  }
+  auto own = may_choose ? std::nullopt : address_of_user(found->user, config->mail_name);
+  if (!may_choose && envelope.sender) envelope.sender = own;
   envelope.received = std::chrono::system_clock::now();
   envelope.user = found->user;
   envelope.protocol = "local";
@@ -148,16 +151,25 @@ event::Task<Result<>> PickupReader::store(Found* found) {
   envelope.client_name.clear();
   envelope.reply_to_id.clear();
   spool::Writer writer = receiver_.spool.new_message();
-  std::string piece;
+  mail::HeaderScanner header;
+  std::string piece, start;
   for (std::uint64_t at = 0; at < found->content_length; at += piece.size()) {
     piece.resize(static_cast<std::size_t>(std::min<std::uint64_t>(found->content_length - at, piece_size)));
     auto read = [&] { return pread_all(found->fd.get(), piece.data(), piece.size(), found->content_offset + at); };
     auto done = co_await receiver_.blocking.run(read);
     if (!done) co_return done;
+    header.feed(piece);
+    if (start.size() < start_limit) start += piece.substr(0, start_limit - start.size());
     auto appended = co_await writer.append(piece);
     if (!appended) co_return appended;
   }
+  header.finish();
+  if (header.received_count() > config->limits.hops) co_return fail(Fault::invalid, "too many hops");     // RFC 5321 §6.3
+  envelope.delivered_to = header.delivered_to();
+  if (envelope.delivered_to.size() > config->limits.hops) envelope.delivered_to.resize(config->limits.hops);
   std::string head = mail::format_received(envelope, config->host_name, writer.id().text(), found->uid);
+  if (own) head += sender_field(header.copy(), *own);
+  if (!mail::begins_like_header(start, true).value_or(true)) head += "\r\n";     // S-031
   auto stored = co_await writer.commit(std::move(envelope), std::move(head));
   if (!stored) co_return std::unexpected(stored.error());
   log::Arrival event;
@@ -177,6 +189,7 @@ void PickupReader::set_aside(const std::string& name, const std::string& why) {
   std::string to = fmt::format("{}/../0/corrupt/pickup-{}", directory_, ::time(nullptr));
   to += "-" + std::to_string(checksum(name));      // the name itself is the sender's invention
   bool moved = ::rename(from.c_str(), to.c_str()) == 0;
+  if (!moved && left_.size() < left_limit) left_.insert(name);
   receiver_.log.panic(fmt::format("pickup: \"{}\" is no message ({}): {}", escape(name, 100), why, moved ? "moved to " + to : "left where it is"));
 }
 

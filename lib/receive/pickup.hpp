@@ -2,6 +2,7 @@
 // (mode 1733), so nothing about one is believed but its owner's uid: links, other kinds of files and broken ones are
 // set aside in corrupt/, told once, and the rest goes on.
 #pragma once
+#include <set>
 #include <string>
 
 #include "receive/receiver.hpp"
@@ -24,6 +25,7 @@ class PickupReader {
 
   Receiver& receiver_;
   std::string directory_;
+  std::set<std::string> left_;       // could not be set aside: told once
 };
 
 }  // namespace mansio::receive

@@ -8,9 +8,9 @@
 #include <algorithm>
 
 #include "base/text.hpp"
-#include "mail/list.hpp"
 #include "mail/received.hpp"
 #include "policy/recipient.hpp"
+#include "receive/local_sender.hpp"
 
 namespace mansio::receive {
 namespace {
@@ -93,12 +93,7 @@ event::Task<Status> SessionHandler::hello(smtp::Verb verb, std::string name) {
   co_return Status();
 }
 
-std::optional<mail::Address> SessionHandler::own_address() const {
-  auto local = mail::LocalPart::from_unquoted(user_);
-  auto domain = mail::Domain::parse(config_->mail_name);
-  if (!local || !domain) return std::nullopt;
-  return mail::Address(std::move(*local), std::move(*domain));
-}
+std::optional<mail::Address> SessionHandler::own_address() const { return address_of_user(user_, config_->mail_name); }
 
 event::Task<Status> SessionHandler::mail(smtp::MailArguments arguments) {
   config_ = receiver_.config();
@@ -196,14 +191,7 @@ Status SessionHandler::judge_content() const {
 std::string SessionHandler::missing_sender() const {
   if (!service_.local || trusted_) return {};
   auto own = own_address();
-  if (!own) return {};
-  mail::HeaderReader reader(transaction_->header.copy());
-  while (auto field = reader.next()) {
-    if (!iequals(field->name, "From")) continue;
-    auto list = mail::parse_address_list(field->value, own->domain());
-    if (list && list->size() == 1 && list->front().key() == own->key()) return {};
-  }
-  return "Sender: " + own->text() + "\r\n";
+  return own ? sender_field(transaction_->header.copy(), *own) : std::string();
 }
 
 std::string SessionHandler::head_fields() const {
