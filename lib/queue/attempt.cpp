@@ -224,7 +224,8 @@ event::Task<std::optional<Time>> Attempt::conclude() {
     queue_.log.write(std::move(completed));
     co_return std::nullopt;
   }
-  if (!progress.delay_warned && now - message_->envelope.received >= config_->delay_warning && !late.empty()) {
+  bool due = config_->delay_warning > Duration(0) && now - message_->envelope.received >= config_->delay_warning;   // 0: never
+  if (due && !progress.delay_warned && !late.empty()) {
     progress.delay_warned = true;
     auto warned = co_await report(late, ReportKind::delayed, expiry());
     if (!warned) progress.delay_warned = false;
