@@ -47,12 +47,13 @@ class Faults:
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(20)
-        finally:
-            self.process.kill()
-            self.process.wait()
-            self.reader.join(5)
-            self.process.stderr.close()
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            pass      # strace may wait for ever for a tracee that was killed
+        self.process.kill()
+        self.process.wait()
+        self.reader.join(5)
+        self.process.stderr.close()
 
 
 def mail_faults(daemon, *injections, **options):
