@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness import Mansio, wait_for
-from system_users import AS_NOBODY, IS_ROOT, as_user, needs_root, programs, public_path, users  # noqa: F401
+from system_users import AS_NOBODY, IS_ROOT, as_user, make_system, needs_root, programs, public_path, users  # noqa: F401
 
 
 class House:
@@ -184,6 +184,22 @@ def test_hostile_pickup_files_are_set_aside_once_and_the_others_delivered(house)
     assert "\x1b" not in panic and "root:" not in panic
     assert len(list((house.mansio.directory / "spool" / "0" / "corrupt").iterdir())) == hostile
     assert len(house.mansio.maildir()) == 1
+
+
+@needs_root
+def test_what_a_user_puts_there_that_the_daemon_may_not_move_stops_nobody(make_system, users, programs):
+    """A directory of another user's can't be moved: it stays, is told, and mail goes on."""
+    dora, emil = users.make(), users.make()
+    mansio = make_system(users='"system"', path="~/Maildir").start()
+    mansio.stop()
+    pickup = mansio.directory / "spool" / "pickup"
+    subprocess.run([*as_user(dora), "mkdir", str(pickup / "0000"), str(pickup / "0000" / "inside")], check=True, timeout=20)
+    command = [*as_user(dora), str(programs / "sendmail"), "-C", str(mansio.config), emil.pw_name]
+    assert subprocess.run(command, input=b"Subject: good\n\nx\n", timeout=20).returncode == 0
+    mansio.start()
+    mansio.wait_log("Completed")
+    assert mansio.log("paniclog").count("is no message") == 1 and "left where it is" in mansio.log("paniclog")
+    mansio.wait_log(rf"<= {dora.pw_name}@ex.test U={dora.pw_name} P=local")
 
 
 def test_75_when_neither_daemon_nor_pickup_directory_takes_it(house, public_path):
