@@ -21,6 +21,7 @@ extern "C" void setproctitle(const char* format, ...);
 
 #include "channel.hpp"
 #include "deliver/agent.hpp"
+#include "deliver/packet_channel.hpp"
 #include "event/packet_socket.hpp"
 #include "mail_process.hpp"
 
@@ -153,23 +154,8 @@ void Parent::become_agent(UniqueFd channel, int number) {
 
 void Parent::send(char tag, const std::string& text, int fd) {
   if (!channel_) return;
-  std::string packet = tag + text;
-  iovec part{packet.data(), packet.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  }
-  while (::sendmsg(channel_.get(), &message, MSG_NOSIGNAL) < 0 && errno == EINTR) {
-  }
+  // A mail process that died is told of by SIGCHLD.
+  (void)deliver::send_packet(channel_.get(), tag + text, fd);
 }
 
 void Parent::send_configuration() {
