@@ -187,15 +187,20 @@ class Mansio:
     def wait_mail(self, count=1, user="bob", timeout=20):
         return wait_for(lambda: len(self.maildir(user)) >= count and self.maildir(user), timeout, f"{count} messages for {user}; log:\n{self.log()[-2000:]}")
 
-    def queue(self):
-        """What mailq --json lists, as dictionaries."""
+    def list_queue(self):
+        """What mailq --json lists, as dictionaries, and whether that is all: not while the spool is still being read."""
         out = subprocess.run([str(SENDMAIL), "-C", str(self.config), "-bp", "--json"], capture_output=True, text=True, timeout=60)
         assert out.returncode == 0, out.stderr
-        return [json.loads(line) for line in out.stdout.splitlines() if '"id"' in line]
+        entries = [json.loads(line) for line in out.stdout.splitlines()]
+        return [entry for entry in entries if "id" in entry], "complete" not in out.stderr
+
+    def queue(self):
+        """What mailq --json lists, as dictionaries; a part of it while the spool is still being read."""
+        return self.list_queue()[0]
 
     def wait_idle(self, timeout=60):
-        """Until nothing is queued (nothing but what is in `queue()` and deferred)."""
-        return wait_for(lambda: not self.queue(), timeout, "an empty queue")
+        """Until nothing is queued, not even deferred; a list that isn't complete tells nothing."""
+        return wait_for(lambda: self.list_queue() == ([], True), timeout, "an empty queue")
 
     def sendmail(self, *args, input=b"", **kwargs):
         return subprocess.run([str(SENDMAIL), "-C", str(self.config), *args], input=input, capture_output=True, timeout=60, **kwargs)
