@@ -18,7 +18,7 @@ namespace mansio::spool {
 namespace {
 
 // "mansio-message 1 ID envelope N head N content N sum H in (here|large)\n", numbers of fixed width.
-constexpr std::size_t header_length = 17 + 23 + 10 + 10 + 6 + 10 + 9 + 20 + 5 + 16 + 4 + 5 + 1;
+constexpr std::size_t header_length = 17 + QueueId::text_size + 10 + 10 + 6 + 10 + 9 + 20 + 5 + 16 + 4 + 5 + 1;
 constexpr std::string_view state_mark = "\n== state ";   // then length, checksum, newline
 constexpr std::size_t state_header_length = 10 + 8 + 1 + 16 + 1;
 constexpr std::uint64_t state_limit = 64 << 20;

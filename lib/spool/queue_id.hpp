@@ -1,6 +1,7 @@
-// QueueId: 6-11-4 base62 digits, the long form of Exim 4.97 that exigrep and friends read. The first part is the
-// second of arrival, the second the spool's generation and shard, the third counts 1/14,000,000ths of the second and
-// only ever grows within a process: unique without asking the disk, in order of arrival, whatever the clock does.
+// QueueId: 6-6-2 base62 digits, the form that exigrep, eximstats and exiqgrep of Debian 12 (Exim 4.96) read. The first
+// part is the second of arrival; the others hold the spool's generation (18 bits), its shard (4 bits) and a count within
+// the second (24 bits) that only ever grows in a process. So ids are unique without asking the disk, and in order of
+// arrival, whatever the clock does; the generation comes round after 262,144 starts.
 #pragma once
 #include <compare>
 #include <cstdint>
@@ -15,19 +16,24 @@ namespace mansio::spool {
 
 struct QueueId {
   std::uint32_t seconds = 0;
-  std::uint32_t fraction = 0;      // < 62^4
+  std::uint32_t fraction = 0;      // < 2^24
   std::uint64_t origin = 0;        // generation << 8 | shard
 
-  static std::optional<QueueId> parse(std::string_view text);   // strict: the 23 characters
+  static constexpr std::size_t text_size = 16;
+  static std::optional<QueueId> parse(std::string_view text);   // strict: the 16 characters
   std::string text() const;
-  std::uint64_t generation() const noexcept { return origin >> 8; }
+  // Was it given by the run of mansiod that has this generation?
+  bool is_of(std::uint64_t generation) const noexcept { return origin >> 8 == (generation & generation_mask); }
+  static constexpr std::uint64_t generation_mask = (1u << 18) - 1, shard_mask = 15;
   Time time() const { return Time(std::chrono::seconds(seconds)); }
   auto operator<=>(const QueueId&) const = default;
 };
 
 class QueueIdSource {
  public:
-  QueueIdSource(std::uint64_t generation, std::uint8_t shard) noexcept : origin_(generation << 8 | shard) {}
+  // `shard` below 16.
+  QueueIdSource(std::uint64_t generation, std::uint8_t shard) noexcept
+      : origin_((generation & QueueId::generation_mask) << 8 | (shard & QueueId::shard_mask)) {}
   QueueId next(Time now);          // greater than every one before
 
  private:

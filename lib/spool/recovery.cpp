@@ -155,12 +155,12 @@ void Spool::Recovery::read_deferred_directory(const Spool& spool, const std::str
     if (name.starts_with(".new-")) {
       // Written by an earlier run and never finished: its message is still in the journal.
       auto of = QueueId::parse(std::string_view(name).substr(5));
-      if (of && of->generation() < spool.shard_.generation()) ::unlink(path.c_str());
+      if (of && !of->is_of(spool.shard_.generation())) ::unlink(path.c_str());
     } else if (!id || !S_ISREG(st.st_mode) || path != deferred_path(spool.shard_.deferred(), *id)) {
       quarantine(path, spool.shard_.corrupt(), [&](const std::string& text) { notices.push_back(text); }, "not a file of ours");
     } else if (auto in = journal.find(*id); in != journal.end() && in->second.done) {
       ::unlink(path.c_str());     // left by a `defer` that failed; the message was finished from the journal
-    } else if (id->generation() < spool.shard_.generation()) {
+    } else if (!id->is_of(spool.shard_.generation())) {
       deferred.emplace_back(*id, Time(std::chrono::seconds(st.st_mtim.tv_sec)));
     }
   }
@@ -175,7 +175,7 @@ void Spool::Recovery::remove_orphans(const Spool& spool) {
   for (auto& [id, next] : deferred) needed.insert(id);
   for (const std::string& name : names_in(spool.shard_.large())) {
     auto id = QueueId::parse(name);
-    if (id && id->generation() < spool.shard_.generation() && !needed.contains(*id)) ::unlink((spool.shard_.large() + "/" + name).c_str());
+    if (id && !id->is_of(spool.shard_.generation()) && !needed.contains(*id)) ::unlink((spool.shard_.large() + "/" + name).c_str());
   }
 }
 

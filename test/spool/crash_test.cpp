@@ -191,14 +191,14 @@ TEST_CASE("what is no file of ours is put aside and nothing hangs on it") {
   directory.resize(directory.rfind('/'));
   spill(directory + "/README", "x");
   spill(directory + "/.new-" + ours.text(), "half");
-  spill(directory + "/.new-" + other(4, 1000).substr(other(4, 1000).rfind('/') + 1), "of a later generation");
+  spill(directory + "/.new-" + other(4, 2).substr(other(4, 2).rfind('/') + 1), "of this run");
   ::mkfifo((scratch / "0/journal/000009.seg").c_str(), 0600);
   std::filesystem::create_directory(scratch / "0/journal/sub");
   spill(scratch / "0/journal/000008.seg", "");
   spill(scratch / "0/journal/000007.seg", "garbage");
   std::string orphan = other(5, 1);
   orphan = scratch / "0/large" + orphan.substr(orphan.rfind('/'));
-  std::string young = other(6, 1000);
+  std::string young = other(6, 2);
   young = scratch / "0/large" + young.substr(young.rfind('/'));
   spill(orphan, "orphan");
   spill(young, "young");
@@ -211,7 +211,7 @@ TEST_CASE("what is no file of ours is put aside and nothing hangs on it") {
   CHECK_FALSE(std::filesystem::exists(orphan));
   CHECK(std::filesystem::exists(young));
   CHECK_FALSE(std::filesystem::exists(directory + "/.new-" + ours.text()));
-  CHECK(std::filesystem::exists(directory + "/.new-" + other(4, 1000).substr(other(4, 1000).rfind('/') + 1)));
+  CHECK(std::filesystem::exists(directory + "/.new-" + other(4, 2).substr(other(4, 2).rfind('/') + 1)));
   CHECK(slurp(scratch / "0/corrupt/README") == "x");
 }
 
