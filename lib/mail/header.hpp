@@ -39,7 +39,8 @@ std::string unfold(std::string_view value);
 
 // Can a field be put right before this content? True when it begins with a field or an empty line, or is empty: else
 // the one who prepends a field must write an empty line after it (S-031). `prefix` is the first bytes; nullopt: more
-// of them are needed (never asks for more than 1000). `complete`: there are no more.
+// of them are needed (never asks for more than header_prefix). `complete`: there are no more.
+inline constexpr std::size_t header_prefix = 1000;
 std::optional<bool> begins_like_header(std::string_view prefix, bool complete);
 
 // Length of a leading mbox line "From …\n" (also ">From "), 0 when there is none: no field, not for the wire.

@@ -21,7 +21,7 @@
 namespace mansio::receive {
 namespace {
 
-constexpr std::size_t piece_size = 65536, scan_limit = 1000, left_limit = 10'000, start_limit = 1000;
+constexpr std::size_t piece_size = 65536, scan_limit = 1000, left_limit = 10'000;
 constexpr std::time_t temporary_age = 36 * 3600;     // a sendmail that was killed while writing
 
 // Names sendmail gives: 32 hexadecimal digits. Half-written ones are removed when they are old; others wait in silence.
@@ -159,7 +159,7 @@ event::Task<Result<>> PickupReader::store(Found* found) {
     auto done = co_await receiver_.blocking.run(read);
     if (!done) co_return done;
     header.feed(piece);
-    if (start.size() < start_limit) start += piece.substr(0, start_limit - start.size());
+    if (start.size() < mail::header_prefix) start += piece.substr(0, mail::header_prefix - start.size());
     auto appended = co_await writer.append(piece);
     if (!appended) co_return appended;
   }

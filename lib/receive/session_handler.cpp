@@ -8,14 +8,13 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "mail/header.hpp"
 #include "mail/received.hpp"
 #include "policy/recipient.hpp"
 #include "receive/local_sender.hpp"
 
 namespace mansio::receive {
 namespace {
-
-constexpr std::size_t start_limit = 1000;     // mail::begins_like_header asks for no more
 
 // The login name of a uid, "" when there is none. Blocks: for a thread.
 std::string login_name(unsigned uid) {
@@ -165,7 +164,7 @@ event::Task<Status> SessionHandler::begin_data() {
 event::Task<Result<>> SessionHandler::content(std::vector<std::string_view> spans) {
   Transaction& transaction = *transaction_;
   for (std::string_view span : spans) {
-    if (transaction.start.size() < start_limit) transaction.start += span.substr(0, start_limit - transaction.start.size());
+    if (transaction.start.size() < mail::header_prefix) transaction.start += span.substr(0, mail::header_prefix - transaction.start.size());
     transaction.header.feed(span);
   }
   // All spans are copied before anything waits: they lie in the loop's read buffer.
