@@ -10,6 +10,8 @@ setup() {
 version = 1;
 host_name = "benchhost.bench.invalid"; mail_name = "bench.invalid";
 run_as = "";
+# the width of the syncs side by side is what a Maildir on one disk is bound by (docs/performance.md)
+deliver = { agents = 32; };
 spool_directory = "spool"; log_directory = "log"; run_directory = "run";
 listeners = ( { address = "127.0.0.1"; port = $PORT; role = "relay"; } );
 domains = { local = [ "bench.invalid" ]; };
