@@ -256,7 +256,7 @@ TEST_CASE("a deferred file with a torn last state counts up to the one before; a
     copy_tree(scratch / "0", copy);
     if (how == 0) change(copy + path, content, "D");
     if (how == 1) std::filesystem::resize_file(copy + path, content + 3);
-    if (how == 2) change(copy + path, 20, "0");
+    if (how == 2) change(copy + path, 20, "!");       // in the id, which never holds it
     if (how == 3) std::filesystem::resize_file(copy + path, 0);
     std::string bytes = slurp(copy + path);
     Store after(copy);
