@@ -250,6 +250,7 @@ void Parent::mail_died(int status) {
   auto agents = std::exchange(agents_, {});   // their channels are closed: each ends after the job it is at
   if (stopping_ || failed_) {
     if (!stopping_ && exit_status_ == 0) exit_status_ = 75;
+    end_agents(agents);
     return;
   }
   if (!ready_) {
@@ -270,17 +271,22 @@ void Parent::mail_died(int status) {
       if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) stopping_ = true;
     }
   }
+  end_agents(agents);
   if (stopping_) return;
-  // What an agent is still writing the new mail process would deliver again, under the same temporary name: it ends first.
-  int patience = 100;
+  if (!start_mail()) return;
+  send(tag_notice, text);
+}
+
+// What an agent is still writing, the next mail process (ours, or that of a daemon started after us) would deliver
+// again, under the same temporary name: it ends first, or is ended after ten seconds.
+void Parent::end_agents(const std::vector<Child>& agents) const {
+  int patience = 1000;
   for (const Child& agent : agents) {
     while (::waitpid(agent.pid, nullptr, WNOHANG) == 0) {
       if (patience-- <= 0) ::kill(agent.pid, SIGKILL);
-      ::usleep(100'000);
+      ::usleep(10'000);
     }
   }
-  if (!start_mail()) return;
-  send(tag_notice, text);
 }
 
 // A configuration that doesn't hold leaves everything as it was, and says so where an admin looks: the panic log.

@@ -47,6 +47,7 @@ class Parent {
   void handle_packet();
   void reap();
   void mail_died(int status);
+  void end_agents(const std::vector<Child>& agents) const;
   void reload();
   void announce(const std::string& addresses);
   void notify_systemd(const std::string& state) const;

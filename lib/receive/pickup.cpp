@@ -124,15 +124,23 @@ event::Task<> PickupReader::take(std::string name) {
   auto look = [&] { return examine(path, limit, &found); };
   auto examined = co_await receiver_.blocking.run(look);
   if (!examined) {
-    if (examined.error().fault() == Fault::invalid || examined.error().fault() == Fault::denied) set_aside(name, examined.error().text());
+    if (examined.error().fault() == Fault::invalid || examined.error().fault() == Fault::denied) {
+      co_await set_aside(std::move(name), examined.error().text());
+    }
     co_return;
   }
   auto stored = co_await store(&found);
   if (!stored) {
-    if (stored.error().fault() == Fault::invalid) set_aside(name, stored.error().text());
+    if (stored.error().fault() == Fault::invalid) co_await set_aside(std::move(name), stored.error().text());
     co_return;      // else the spool has told why; it is tried again at the next scan
   }
-  ::unlink(path.c_str());
+  auto remove = [&] { return ::unlink(path.c_str()) == 0 ? 0 : errno; };
+  int sys = co_await receiver_.blocking.run(remove);
+  if (sys == 0 || sys == ENOENT) co_return;
+  // It is queued: to take it in again at each scan would multiply it.
+  if (left_.size() < left_limit) left_.insert(name);
+  receiver_.log.panic(fmt::format("pickup: {} is queued but can't be removed: remove it by hand before the next start",
+                                  Error::from_errno(sys, path).text()));
 }
 
 event::Task<Result<>> PickupReader::store(Found* found) {
@@ -184,11 +192,12 @@ event::Task<Result<>> PickupReader::store(Found* found) {
   co_return Result<>();
 }
 
-void PickupReader::set_aside(const std::string& name, const std::string& why) {
+event::Task<> PickupReader::set_aside(std::string name, std::string why) {
   std::string from = directory_ + "/" + name;
   std::string to = fmt::format("{}/../0/corrupt/pickup-{}", directory_, ::time(nullptr));
   to += "-" + std::to_string(checksum(name));      // the name itself is the sender's invention
-  bool moved = ::rename(from.c_str(), to.c_str()) == 0;
+  auto move = [&] { return ::rename(from.c_str(), to.c_str()) == 0; };
+  bool moved = co_await receiver_.blocking.run(move);
   if (!moved && left_.size() < left_limit) left_.insert(name);
   receiver_.log.panic(fmt::format("pickup: \"{}\" is no message ({}): {}", escape(name, 100), why, moved ? "moved to " + to : "left where it is"));
 }

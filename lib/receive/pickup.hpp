@@ -21,11 +21,11 @@ class PickupReader {
   event::Task<> take(std::string name);
   event::Task<Result<>> store(Found* found);
   static Result<> examine(const std::string& path, std::uint64_t size_limit, Found* found);
-  void set_aside(const std::string& name, const std::string& why);
+  event::Task<> set_aside(std::string name, std::string why);
 
   Receiver& receiver_;
   std::string directory_;
-  std::set<std::string> left_;       // could not be set aside: told once
+  std::set<std::string> left_;       // could not be set aside or removed: told once, not looked at again
 };
 
 }  // namespace mansio::receive

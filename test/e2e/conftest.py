@@ -29,13 +29,15 @@ def mansio(make_mansio):
 
 
 # In continuous integration, on two busy cores, a test whose wait was too short may run once more: at most three of a
-# run, and each is named at the end with what it said first. Elsewhere a failure is a failure at once.
+# run, and each is named at the end with what it said first. Elsewhere a failure is a failure at once, and everywhere for
+# the tests whose failure may mean lost, doubled or changed mail: a second run would hide what happens now and then.
 AGAIN_AT_MOST = 3
+NEVER_AGAIN = {"test_kill", "test_order", "test_durability", "test_faults", "test_reload", "test_content", "test_bounces", "test_first_mail"}
 run_again = []
 
 
 def pytest_runtest_protocol(item, nextitem):
-    if not os.environ.get("CI"):
+    if not os.environ.get("CI") or item.path.stem in NEVER_AGAIN:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)

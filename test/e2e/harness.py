@@ -5,12 +5,15 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import threading
 import time
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MANSIO_BUILD", "build"))
@@ -34,6 +37,14 @@ routes = (
 );
 %(extra)s
 """
+
+
+def tool(name):
+    """Path of a program from outside. Missing, it skips the test, but in CI, which installs them all, fails it."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/usr/lib/git-core")
+    if not found:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is not installed")
+    return found
 
 
 def wait_for(condition, timeout=20, what="condition"):

@@ -17,7 +17,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from harness import SENDMAIL, Mansio, body_of, wait_for
+from harness import SENDMAIL, Mansio, body_of, tool, wait_for
 
 USERS = '[ "bob", "alice", "carol", "dörte" ]'
 MBOX_ROUTE = """
@@ -48,15 +48,6 @@ def home(tmp_path):
     """An environment in which no client finds settings of the caller's."""
     return {"HOME": str(tmp_path), "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin", "USER": "tester",
             "LOGNAME": "tester", "LANG": "C.UTF-8", "TERM": "xterm", "MAILRC": "/dev/null", "EMAIL": "me@b.test"}
-
-
-def program(name):
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/usr/lib/git-core")
-    if not found:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
-    return found
 
 
 def run(*words, **more):
@@ -90,7 +81,7 @@ def wrapper(house, tmp_path):
 def test_swaks_delivers_a_message_with_an_attachment(house, home, tmp_path):
     attached = bytes(range(256)) * 20
     (tmp_path / "data.bin").write_bytes(attached)
-    out = run(program("swaks"), "--server", f"127.0.0.1:{house.port}", "--from", "a@b.test", "--to", "bob@ex.test,alice@ex.test",
+    out = run(tool("swaks"), "--server", f"127.0.0.1:{house.port}", "--from", "a@b.test", "--to", "bob@ex.test,alice@ex.test",
               "--header", "Subject: from swaks", "--body", ".starts with a dot\n..and two\n", "--attach", f"@{tmp_path}/data.bin",
               env=home, cwd=tmp_path)
     assert b"queued as" in out
@@ -103,7 +94,7 @@ def test_swaks_delivers_a_message_with_an_attachment(house, home, tmp_path):
 
 
 def test_swaks_with_pipelining_is_refused_for_an_unknown_user(house, home, tmp_path):
-    done = subprocess.run([program("swaks"), "--server", f"127.0.0.1:{house.port}", "--pipeline", "--from", "a@b.test", "--to", "nobody@ex.test"],
+    done = subprocess.run([tool("swaks"), "--server", f"127.0.0.1:{house.port}", "--pipeline", "--from", "a@b.test", "--to", "nobody@ex.test"],
                           env=home, cwd=tmp_path, capture_output=True, timeout=60)
     assert done.returncode == 24, done.stdout       # swaks: no recipient was accepted
     assert b"550 5.1.1" in done.stdout
@@ -134,19 +125,19 @@ def test_smtplib_delivers_to_an_international_address(house):
 
 def test_msmtp_delivers(house, home, tmp_path):
     text = b"From: a@b.test\nTo: bob@ex.test\nSubject: from msmtp\n\n.\nbody\n"
-    run(program("msmtp"), "--file=/dev/null", "--host=127.0.0.1", f"--port={house.port}", "--from=a@b.test", "--auth=off", "--tls=off",
+    run(tool("msmtp"), "--file=/dev/null", "--host=127.0.0.1", f"--port={house.port}", "--from=a@b.test", "--auth=off", "--tls=off",
         "bob@ex.test", input=text, env=home, cwd=tmp_path)
     assert arrived(house, "from msmtp").get_content() == ".\nbody\n"
 
 
 def test_mail_delivers_over_smtp(house, home, tmp_path):
-    run(program("s-nail"), "-n", "-S", "v15-compat", "-S", f"mta=smtp://127.0.0.1:{house.port}", "-S", "smtp-auth=none",
+    run(tool("s-nail"), "-n", "-S", "v15-compat", "-S", f"mta=smtp://127.0.0.1:{house.port}", "-S", "smtp-auth=none",
         "-S", "from=me@b.test", "-s", "from mail by smtp", "bob@ex.test", input=b"hello\n.\n..x\n", env=home, cwd=tmp_path)
     assert arrived(house, "from mail by smtp").get_content() == "hello\n.\n..x\n"
 
 
 def test_mail_delivers_through_sendmail(house, home, tmp_path):
-    run(program("s-nail"), "-n", "-S", "v15-compat", "-S", f"mta={wrapper(house, tmp_path)}", "-S", "from=me@b.test",
+    run(tool("s-nail"), "-n", "-S", "v15-compat", "-S", f"mta={wrapper(house, tmp_path)}", "-S", "from=me@b.test",
         "-s", "from mail by sendmail", "-c", "alice@ex.test", "bob@ex.test", input=b"hello\n.\nlast\n", env=home, cwd=tmp_path)
     for user in ("bob", "alice"):
         assert arrived(house, "from mail by sendmail", user).get_content() == "hello\n.\nlast\n"
@@ -157,7 +148,7 @@ def patch(home, tmp_path):
     """One commit of a repository as git format-patch writes it."""
     tree = tmp_path / "tree"
     tree.mkdir()
-    git = [program("git"), "-c", "user.name=A U Thor", "-c", "user.email=a@b.test"]
+    git = [tool("git"), "-c", "user.name=A U Thor", "-c", "user.email=a@b.test"]
     run(*git, "init", "-q", env=home, cwd=tree)
     (tree / "file").write_text(".\n..\nFrom here\nümlaut\n")
     run(*git, "add", "file", env=home, cwd=tree)
@@ -168,8 +159,8 @@ def patch(home, tmp_path):
 
 
 def send_patch(home, tree, path, *options):
-    program("git-send-email")
-    run(program("git"), "send-email", "--from=a@b.test", "--to=bob@ex.test", "--confirm=never", "--suppress-cc=all", "--quiet", "--8bit-encoding=UTF-8", *options, path,
+    tool("git-send-email")
+    run(tool("git"), "send-email", "--from=a@b.test", "--to=bob@ex.test", "--confirm=never", "--suppress-cc=all", "--quiet", "--8bit-encoding=UTF-8", *options, path,
         env=home, cwd=tree)
 
 
@@ -184,8 +175,8 @@ def test_git_send_email_delivers_a_patch_that_applies(house, home, tmp_path, pat
     [raw] = [raw for raw in house.maildir() if b"A file with dots" in raw and way_of(raw) == way]
     other = tmp_path / "other"
     other.mkdir()
-    run(program("git"), "init", "-q", env=home, cwd=other)
-    run(program("git"), "-c", "user.name=b", "-c", "user.email=b@b.test", "am", "-q", input=raw, env=home, cwd=other)
+    run(tool("git"), "init", "-q", env=home, cwd=other)
+    run(tool("git"), "-c", "user.name=b", "-c", "user.email=b@b.test", "am", "-q", input=raw, env=home, cwd=other)
     assert (other / "file").read_text() == ".\n..\nFrom here\nümlaut\n"
 
 
@@ -195,14 +186,14 @@ def way_of(raw):
 
 def test_curl_delivers(house, home, tmp_path):
     (tmp_path / "message").write_bytes(b"From: a@b.test\r\nTo: bob@ex.test\r\nSubject: from curl\r\n\r\n.\r\nbody\r\n")
-    run(program("curl"), "-sS", f"smtp://127.0.0.1:{house.port}/client.test", "--mail-from", "a@b.test", "--mail-rcpt", "bob@ex.test",
+    run(tool("curl"), "-sS", f"smtp://127.0.0.1:{house.port}/client.test", "--mail-from", "a@b.test", "--mail-rcpt", "bob@ex.test",
         "--upload-file", tmp_path / "message", env=home, cwd=tmp_path)
     assert arrived(house, "from curl").get_content() == ".\nbody\n"
 
 
 def test_mutt_delivers_through_sendmail(house, home, tmp_path):
     (tmp_path / "bild.bin").write_bytes(bytes(range(256)))
-    run(program("mutt"), "-n", "-F", "/dev/null", "-e", f"set sendmail='{wrapper(house, tmp_path)} -oi' from=me@b.test use_from copy=no",
+    run(tool("mutt"), "-n", "-F", "/dev/null", "-e", f"set sendmail='{wrapper(house, tmp_path)} -oi' from=me@b.test use_from copy=no",
         "-s", "from mutt", "-a", tmp_path / "bild.bin", "--", "bob@ex.test", input="schöne Grüße\n".encode(), env=home, cwd=tmp_path)
     text, attached = arrived(house, "from mutt").iter_parts()
     assert text.get_content() == "schöne Grüße\n"
@@ -284,7 +275,7 @@ def test_mutt_reads_every_message(read_by_all, home, tmp_path, kind):
     settings = "set confirmcreate=no confirmappend=no mbox_type=mbox sort=mailbox-order quit=yes move=no mark_old=no"
     for number in range(1, len(BODIES) + 1):
         keys = f'push "{number}<enter><copy-message>{out}<enter><quit>"'
-        shown = at_a_screen([program("mutt"), "-n", "-F", "/dev/null", "-f", str(box), "-e", settings, "-e", keys], env=home, cwd=tmp_path)
+        shown = at_a_screen([tool("mutt"), "-n", "-F", "/dev/null", "-f", str(box), "-e", settings, "-e", keys], env=home, cwd=tmp_path)
     text = out.read_bytes()
     for i, body in enumerate(BODIES):
         assert text.count(b"\nSubject: to be read %d\n" % i) == 1, shown
@@ -292,7 +283,7 @@ def test_mutt_reads_every_message(read_by_all, home, tmp_path, kind):
 
 
 def test_dovecot_reads_the_maildir(read_by_all):
-    doveadm = program("doveadm")
+    doveadm = tool("doveadm")
     with tempfile.TemporaryDirectory(prefix="mansio-dovecot-") as place:
         box, who = f"{place}/box", {}
         shutil.copytree(read_by_all[0], box)

@@ -5,23 +5,15 @@ The lines come from the program log_sample of the build directory (MANSIO_BUILD,
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 
 import pytest
 
+from harness import tool
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MANSIO_BUILD", ROOT / "build"))
 FILTER = "/etc/fail2ban/filter.d/exim.conf"
-
-
-def tool(name):
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")
-    if not found:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
-    return found
 
 
 def run(*words):

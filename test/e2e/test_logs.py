@@ -1,15 +1,13 @@
 """The logs of a real run, read by the tools that people have: exigrep, eximstats, fail2ban, logrotate."""
 import json
-import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 
 import pytest
 
-from harness import Mansio, wait_for
+from harness import Mansio, tool, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXTRA = """
@@ -19,15 +17,6 @@ delay_warning = "0s";
 retry = ( { domains = [ "*" ]; schedule = "1h for 4d"; } );
 """
 STRANGER = "127.0.0.66"
-
-
-def tool(name):
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")
-    if not found:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
-    return found
 
 
 def run(*words):
