@@ -54,6 +54,14 @@ struct Limits {
 
 enum class TransportKind : std::uint8_t { maildir, mbox, pipe, smtp, lmtp, drop };
 
+enum class Family : std::uint8_t { any, ipv4, ipv6 };
+
+struct ClientTimes {                          // transports.*.timeouts; RFC 5321 §4.5.3.2
+  Duration connect{std::chrono::seconds(30)}, greeting{std::chrono::minutes(5)}, hello{std::chrono::minutes(5)},
+      mail{std::chrono::minutes(5)}, rcpt{std::chrono::minutes(5)}, data_init{std::chrono::minutes(2)},
+      data_block{std::chrono::minutes(3)}, data_end{std::chrono::minutes(10)};
+};
+
 struct Transport {
   std::string name;
   TransportKind kind = TransportKind::maildir;
@@ -64,6 +72,17 @@ struct Transport {
   std::uint16_t port = 25;
   Duration timeout{std::chrono::minutes(10)};   // pipe: how long the command may run
   std::string tls = "opportunistic";         // smtp, lmtp: checked, not used yet
+  // smtp, lmtp from here
+  bool hosts_random = false;                 // hosts_order = "random"
+  std::vector<std::string> fallback;         // hosts to try when none of the domain's (or of `hosts`) can be reached
+  std::string source_address, source_address6;   // numeric; "": the system's choice
+  std::string helo_name;                     // "": host_name
+  Family family = Family::any;
+  std::uint32_t connections = 20;            // at once to one site, at most; it begins with one and adapts
+  std::uint32_t messages_per_connection = 100;
+  Duration connection_idle{std::chrono::seconds(2)}, connection_lifetime{std::chrono::minutes(5)};
+  std::uint32_t recipients_per_message = 100;
+  ClientTimes timeouts;
 };
 
 enum class UsersKind : std::uint8_t { none, system, list, passwd_file };
@@ -77,8 +96,21 @@ struct Users {
 struct Route {
   std::string name;
   std::vector<std::string> domains;          // patterns; "@local" and "@relay_to" already replaced by their lists
+  std::vector<std::string> senders;          // patterns of envelope senders: "user@domain", "domain", "*.domain", "<>"; none: all
   Users users;
   std::string transport;                     // name of one in Config::transports
+};
+
+struct Dns {
+  std::vector<std::string> servers;          // "address" or "address:port"; none: /etc/resolv.conf
+  Duration timeout{std::chrono::seconds(5)};
+  std::uint32_t attempts = 3;
+};
+
+struct Bounces {
+  std::string copy_to;                       // bounce_copy_to: an address that gets a copy of each bounce, or ""
+  std::string templates;                     // directory of the texts, or "" for the built-in ones
+  std::string badmail;                       // directory for what can be neither delivered nor returned
 };
 
 struct RetryStep {                           // "15m for 2h, x1.5 up to 16h, 6h until 4d"
@@ -114,6 +146,9 @@ struct Config {
   std::vector<RetryRule> retry;
   Duration delay_warning{std::chrono::hours(24)};
   ByteSize bounce_return_size{64u << 10};
+  Bounces bounces;
+  Dns dns;
+  std::uint32_t outbound_connections = 500;  // limits.outbound_connections: to all sites together
   LogFormat log_format = LogFormat::text;
   bool log_journal = true;                   // copy to journald when run by systemd
   BareNewline bare_newline = BareNewline::reject;

@@ -11,6 +11,15 @@
 
 namespace mansio::queue {
 
+// What a report says about one recipient.
+struct Reported {
+  Reported(std::size_t i, mail::DsnAction a, Status s) : recipient(i), action(a), status(std::move(s)) {}
+  std::size_t recipient;           // index into the envelope's recipients
+  mail::DsnAction action;
+  Status status;
+  std::string host;                // who said it: "mx.example [192.0.2.1]:25"; "": ourselves
+};
+
 enum class ReportKind : std::uint8_t { failed, delayed };
 
 // Does the sender want to hear this about this recipient? Never for the null sender (RFC 5321 §6.1), nor with

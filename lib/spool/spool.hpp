@@ -22,6 +22,7 @@ struct Content {
   int fd = -1;
   std::uint64_t file_key = 0;     // the same for all contents of one journal segment; 0: a file of its own
   std::uint64_t offset = 0, length = 0;
+  std::shared_ptr<const std::string> memory;   // the same bytes, while they are still in memory; else null
 };
 
 struct Message {
