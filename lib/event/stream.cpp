@@ -267,7 +267,6 @@ Result<PeerCredentials> Stream::credentials() const {
 namespace {
 
 struct ConnectAwaiter {
-  uv_connect_t* request;
   std::coroutine_handle<>* slot;
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiting) const noexcept { *slot = waiting; }
@@ -281,21 +280,30 @@ bool to_sockaddr(const Endpoint& to, sockaddr_storage& out) {
 
 }  // namespace
 
-Task<Result<Stream>> Stream::connect(Loop& loop, Endpoint to, Deadline deadline) {
-  sockaddr_storage address{};
+// The connection's completion comes as a finished write.
+void Stream::connected(uv_connect_s* request, int status) {
+  auto* box = static_cast<Box*>(request->data);
+  delete request;
+  if (box->orphan || !box->writer) return;
+  if (status < 0) box->finish_write(std::unexpected(Error::from_errno(-status, "connect")));
+  else box->finish_write({});
+}
+
+Task<Result<Stream>> Stream::connect(Loop& loop, Endpoint to, std::string source, Deadline deadline) {
+  sockaddr_storage address{}, from{};
   if (!to_sockaddr(to, address)) co_return fail(Fault::invalid, "no IP address: " + to.address);
   Box* box = Box::make(loop, false);
   Stream stream(box);
-  // The request lives in the box's write slot: its completion comes as a finished write.
+  if (!source.empty()) {
+    Endpoint local;
+    local.address = source;
+    if (!to_sockaddr(local, from)) co_return fail(Fault::invalid, "no IP address: " + source);
+    int bound = uv_tcp_bind(&box->handle.tcp, reinterpret_cast<sockaddr*>(&from), 0);
+    if (bound != 0) co_return std::unexpected(Error::from_errno(-bound, "connect from " + source));
+  }
+  // The request outlives the stream when the caller gives up: its callback looks at the box first.
   auto* request = new uv_connect_t;
   request->data = box;
-  auto connected = [](uv_connect_t* r, int status) {
-    auto* self = static_cast<Box*>(r->data);
-    delete r;
-    if (self->orphan || !self->writer) return;
-    if (status < 0) self->finish_write(std::unexpected(Error::from_errno(-status, "connect")));
-    else self->finish_write({});
-  };
   int failed = uv_tcp_connect(request, &box->handle.tcp, reinterpret_cast<sockaddr*>(&address), connected);
   if (failed != 0) {
     delete request;
@@ -303,11 +311,31 @@ Task<Result<Stream>> Stream::connect(Loop& loop, Endpoint to, Deadline deadline)
   }
   box->write_deadline = deadline.at();
   box->arm(deadline);
-  ConnectAwaiter wait{request, &box->writer};
+  ConnectAwaiter wait{&box->writer};
   co_await wait;
   auto result = std::move(box->write_result);
   if (!result) co_return std::unexpected(result.error());
   uv_tcp_nodelay(&box->handle.tcp, 1);
+  co_return std::move(stream);
+}
+
+Task<Result<Stream>> Stream::connect(Loop& loop, Endpoint to, Deadline deadline) {
+  return connect(loop, std::move(to), std::string(), deadline);
+}
+
+Task<Result<Stream>> Stream::connect_unix(Loop& loop, std::string path, Deadline deadline) {
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) co_return fail(Fault::too_long, "connect " + path + ": the path is too long for a socket");
+  Box* box = Box::make(loop, true);
+  Stream stream(box);
+  auto* request = new uv_connect_t;
+  request->data = box;
+  uv_pipe_connect(request, &box->handle.pipe, path.c_str(), connected);
+  box->write_deadline = deadline.at();
+  box->arm(deadline);
+  ConnectAwaiter wait{&box->writer};
+  co_await wait;
+  auto result = std::move(box->write_result);
+  if (!result) co_return std::unexpected(Error(result.error().fault(), result.error().text() + " " + path, result.error().sys()));
   co_return std::move(stream);
 }
 

@@ -14,6 +14,7 @@
 #include "event/loop.hpp"
 #include "event/task.hpp"
 
+struct uv_connect_s;
 struct uv_stream_s;
 
 namespace mansio::event {
@@ -34,8 +35,10 @@ class Stream {
 
   // Takes the connected socket over. Fails only when the loop cannot watch it.
   static Result<Stream> adopt(Loop& loop, UniqueFd fd, bool unix_socket);
-  // Connects; `path` for a unix socket. The address must be numeric.
+  // Connects by TCP. Addresses are numeric; `source` may be "". Fault::full is trouble of our own (no descriptor left).
+  static Task<Result<Stream>> connect(Loop& loop, Endpoint to, std::string source, Deadline deadline);
   static Task<Result<Stream>> connect(Loop& loop, Endpoint to, Deadline deadline);
+  static Task<Result<Stream>> connect_unix(Loop& loop, std::string path, Deadline deadline);
 
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;
@@ -87,6 +90,7 @@ class Stream {
 
  private:
   explicit Stream(Box* box) noexcept : box_(box) {}
+  static void connected(uv_connect_s* request, int status);
   friend class Listener;
   Box* box_;
 };
