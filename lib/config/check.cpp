@@ -8,6 +8,7 @@
 #include "base/path_template.hpp"
 #include "base/text.hpp"
 #include "config/match.hpp"
+#include "config/next_hop.hpp"
 #include "config/retry.hpp"
 #include "config/settings.hpp"
 #include "config/value.hpp"
@@ -36,6 +37,8 @@ class Checker {
   void transports();
   void routes();
   void retry();
+  void dns();
+  void bounces();
 
  private:
   void problem(const std::string& path, std::string_view text) {
@@ -47,8 +50,12 @@ class Checker {
   void patterns(const std::string& path, std::vector<std::string>& list, bool references);
   std::string look_up(const std::string& path, const std::string& name);
   void listener(const Listener& listener);
-  void transport(const Transport& transport);
-  void host(const std::string& path, const std::string& text);
+  void transport(Transport& transport);
+  void remote(Transport& transport);
+  void hosts(const Transport& transport, std::string_view leaf, std::vector<std::string>& list);
+  void source_addresses(Transport& transport);
+  void senders(const std::string& path, std::vector<std::string>& list);
+  bool reference(const std::string& path, const std::string& name, std::vector<std::string>& out);
   void kinds_of(const Transport& transport, const std::string& path);
   std::string directory() const { return config_.file.substr(0, config_.file.rfind('/')); }
 
@@ -120,18 +127,22 @@ std::string Checker::look_up(const std::string& path, const std::string& name) {
   return {};
 }
 
+// "@local" and "@relay_to": false when `name` is no such thing.
+bool Checker::reference(const std::string& path, const std::string& name, std::vector<std::string>& out) {
+  if (!name.starts_with('@')) return false;
+  if (name == "@local") out.insert(out.end(), config_.domains.local.begin(), config_.domains.local.end());
+  else if (name == "@relay_to") out.insert(out.end(), config_.domains.relay_to.begin(), config_.domains.relay_to.end());
+  else {
+    auto near = nearest(name, {"@local", "@relay_to"});
+    problem(path, fmt::format("unknown list \"{}\"{}", escape(name, 60), near ? fmt::format(" (did you mean \"{}\"?)", *near) : ""));
+  }
+  return true;
+}
+
 // Adds what `name` stands for to `out`: a list's entries, a look-up, or a pattern.
 void Checker::pattern(const std::string& path, std::string name, std::vector<std::string>& out, bool references) {
   if (name == "*") return out.push_back(name);
-  if (name.starts_with('@') && references) {
-    if (name == "@local") out.insert(out.end(), config_.domains.local.begin(), config_.domains.local.end());
-    else if (name == "@relay_to") out.insert(out.end(), config_.domains.relay_to.begin(), config_.domains.relay_to.end());
-    else {
-      auto near = nearest(name, {"@local", "@relay_to"});
-      problem(path, fmt::format("unknown list \"{}\"{}", escape(name, 60), near ? fmt::format(" (did you mean \"{}\"?)", *near) : ""));
-    }
-    return;
-  }
+  if (references && reference(path, name, out)) return;
   if (!name.starts_with('[') && name.find(':') != std::string::npos) {
     std::string resolved = look_up(path, name);
     if (!resolved.empty()) out.push_back(std::move(resolved));
@@ -187,8 +198,9 @@ void Checker::kinds_of(const Transport& transport, const std::string& path) {
   if (!places_.has(path + ".kind")) return;
   std::string_view kind = kind_names.at(static_cast<std::size_t>(transport.kind));
   for (const Setting& setting : settings()) {
-    if (parent_of(setting.path) != "transports.*" || setting.kinds.empty()) continue;
-    std::string leaf = path + std::string(setting.path.substr(setting.path.rfind('.')));
+    static constexpr std::string_view every = "transports.*";
+    if (!setting.path.starts_with(every) || setting.kinds.empty()) continue;
+    std::string leaf = path + std::string(setting.path.substr(every.size()));
     auto kinds = split(setting.kinds, ' ');
     if (places_.has(leaf) && std::ranges::find(kinds, kind) == kinds.end()) {
       problem(leaf, fmt::format("a transport of kind \"{}\" has no such setting", kind));
@@ -196,24 +208,62 @@ void Checker::kinds_of(const Transport& transport, const std::string& path) {
   }
 }
 
-void Checker::host(const std::string& path, const std::string& text) {
-  if (text.starts_with("unix:")) {
-    if (text.size() > 5) return;
-    return problem(path, "a path must follow \"unix:\"");
+// The hosts of a list, each brought to one form.
+void Checker::hosts(const Transport& transport, std::string_view leaf, std::vector<std::string>& list) {
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    std::string path = fmt::format("transports.{}.{}[{}]", transport.name, leaf, i);
+    auto hop = parse_next_hop(list[i]);
+    if (!hop) {
+      problem(path, hop.error().text());
+      continue;
+    }
+    bool unix_socket = hop->kind == NextHopKind::unix_socket;
+    if (unix_socket && transport.kind == TransportKind::smtp) problem(path, "a unix socket is for lmtp: write kind = \"lmtp\", or a host");
+    if (unix_socket) hop->name = resolve_path(hop->name, directory());
+    // RFC 2033 §5: LMTP is no protocol for port 25.
+    if (!unix_socket && transport.kind == TransportKind::lmtp && (hop->port == 0 ? transport.port : hop->port) == 25) {
+      problem(path, "LMTP is not spoken on port 25: give the port, as in \"host:24\"");
+    }
+    list[i] = hop->text(transport.port);
   }
-  auto end = text.starts_with('[') ? text.find(']') : std::string::npos;
-  auto colon = text.find(':', end == std::string::npos ? 0 : end);
-  std::string_view name = std::string_view(text).substr(0, colon);
-  bool good = end == std::string::npos ? canonical_domain(name).has_value()
-                                       : Network::parse_address(name.substr(1, end - 1)).has_value() && end + 1 == name.size();
-  if (colon != std::string::npos) {
-    auto port = parse_number(std::string_view(text).substr(colon + 1));
-    good = good && port && *port > 0 && *port < 65536;
-  }
-  if (!good) problem(path, fmt::format("\"{}\" is no host: write \"host\", \"host:port\" or \"[address]:port\"", escape(text, 80)));
 }
 
-void Checker::transport(const Transport& transport) {
+void Checker::source_addresses(Transport& transport) {
+  std::string path = "transports." + transport.name;
+  for (auto [leaf, value] : {std::pair{".source_address", &transport.source_address}, {".source_address6", &transport.source_address6}}) {
+    if (value->empty() || Network::parse_address(*value)) continue;
+    problem(path + leaf, fmt::format("\"{}\" is no address: write the address of an interface, such as \"192.0.2.1\"", escape(*value, 60)));
+    value->clear();
+  }
+  if (!transport.source_address6.empty() && transport.source_address6.find(':') == std::string::npos) {
+    problem(path + ".source_address6", "it is an IPv4 address: give it as source_address");
+  }
+  if (transport.source_address.find(':') == std::string::npos) return;
+  if (transport.source_address6.empty()) std::swap(transport.source_address, transport.source_address6);
+  else problem(path + ".source_address", "it is an IPv6 address, and so is source_address6: give an IPv4 address here, or leave one out");
+}
+
+// What only smtp and lmtp have.
+void Checker::remote(Transport& transport) {
+  std::string path = "transports." + transport.name;
+  hosts(transport, "hosts", transport.hosts);
+  hosts(transport, "fallback", transport.fallback);
+  source_addresses(transport);
+  if (!transport.helo_name.empty()) {                       // RFC 5321 §4.1.1.1, §2.3.5
+    auto name = canonical_domain(transport.helo_name);
+    bool whole = name && (name->starts_with('[') || name->find('.') != std::string::npos);
+    if (whole) transport.helo_name = std::move(*name);
+    else problem(path + ".helo_name", fmt::format("\"{}\" is not a full name: write \"mail.example.org\" or a literal such as \"[192.0.2.1]\"", escape(transport.helo_name, 80)));
+  }
+  if (transport.tls == "required" || transport.tls == "verify") {
+    problem(path + ".tls", fmt::format("\"{}\" is not available yet in this version, and mail would go in clear text: write \"opportunistic\" if it may", transport.tls));
+  }
+  if (!transport.credentials.empty()) {
+    problem(path + ".credentials", "logging in is not available yet in this version, and mail would be sent without it: leave credentials out if it may");
+  }
+}
+
+void Checker::transport(Transport& transport) {
   std::string path = "transports." + transport.name;
   kinds_of(transport, path);
   auto needs = [&](std::string_view leaf, bool there) {
@@ -234,12 +284,11 @@ void Checker::transport(const Transport& transport) {
       if (!transport.command.empty() && !transport.command[0].starts_with('/')) problem(path + ".command", "the program needs its full path");
       break;
     case TransportKind::drop: needs("directory", !transport.directory.empty()); break;
-    case TransportKind::lmtp: needs("hosts", !transport.hosts.empty()); break;
-    case TransportKind::smtp: break;
-  }
-  for (std::size_t i = 0; i < transport.hosts.size(); ++i) host(fmt::format("{}.hosts[{}]", path, i), transport.hosts[i]);
-  if (transport.tls == "required" || transport.tls == "verify") {
-    problem(path + ".tls", fmt::format("\"{}\" is not available yet in this version", transport.tls));
+    case TransportKind::lmtp:
+      needs("hosts", !transport.hosts.empty());
+      remote(transport);
+      break;
+    case TransportKind::smtp: remote(transport); break;
   }
 }
 
@@ -253,7 +302,7 @@ void Checker::transports() {
     internet.name = "internet";
     internet.kind = TransportKind::smtp;
   }
-  for (const Transport& transport : config_.transports) this->transport(transport);
+  for (Transport& transport : config_.transports) this->transport(transport);
 }
 
 void Checker::routes() {
@@ -275,11 +324,47 @@ void Checker::routes() {
     Route& route = config_.routes[i];
     std::string path = fmt::format("routes[{}]", i);
     patterns(path + ".domains", route.domains, true);
+    senders(path + ".senders", route.senders);
     if (!route.name.empty() && repeated(seen, route.name)) problem(path + ".name", fmt::format("a second route named \"{}\"", route.name));
     if (route.transport.empty() || config_.transport(route.transport) != nullptr) continue;
     auto near = nearest(route.transport, known);
     problem(path + ".transport", fmt::format("there is no transport \"{}\"{}", escape(route.transport, 60), near ? fmt::format(" (did you mean \"{}\"?)", *near) : ""));
   }
+}
+
+void Checker::senders(const std::string& path, std::vector<std::string>& list) {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    std::string place = fmt::format("{}[{}]", path, i);
+    if (reference(place, list[i], out)) continue;
+    auto at = list[i].rfind('@');
+    bool look = list[i].find(':') < at && list[i].find('[') == std::string::npos;
+    if (look || is_look_up(list[i])) out.push_back(look_up(place, list[i]));
+    else if (auto sender = canonical_sender(list[i])) out.push_back(std::move(*sender));
+    else problem(place, sender.error().text());
+  }
+  // Nobody must not become everybody: an empty list in the snapshot is the latter.
+  if (places_.has(path) && out.empty()) problem(path, "it names no sender, so the route would never be used: leave it out for every sender");
+  list = std::move(out);
+}
+
+void Checker::dns() {
+  for (std::size_t i = 0; i < config_.dns.servers.size(); ++i) {
+    const std::string& server = config_.dns.servers[i];
+    auto hop = parse_next_hop(server);
+    if (Network::parse_address(server) || (hop && hop->kind == NextHopKind::literal)) continue;
+    problem(fmt::format("dns.servers[{}]", i), fmt::format("\"{}\" is no address: write \"192.0.2.1\", \"192.0.2.1:5353\" or \"[2001:db8::1]:5353\"", escape(server, 80)));
+  }
+}
+
+void Checker::bounces() {
+  Bounces& bounces = config_.bounces;
+  if (!places_.has("badmail_directory")) bounces.badmail = config_.spool_directory + "/badmail";
+  else if (bounces.badmail.empty()) problem("badmail_directory", "it is empty");
+  if (bounces.copy_to.empty()) return;
+  auto at = bounces.copy_to.rfind('@');
+  bool good = at != std::string::npos && at > 0 && canonical_domain(std::string_view(bounces.copy_to).substr(at + 1)).has_value();
+  if (!good) problem("bounce_copy_to", "expected an address such as \"postmaster@example.org\"");
 }
 
 void Checker::retry() {
@@ -300,6 +385,8 @@ void check(Config& config, const Places& places, Problems& problems) {
   checker.transports();
   checker.routes();
   checker.retry();
+  checker.dns();
+  checker.bounces();
 }
 
 }  // namespace mansio::config

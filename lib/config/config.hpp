@@ -68,15 +68,16 @@ struct Transport {
   std::string path;                          // maildir, mbox: a path template
   std::string directory;                     // drop
   std::vector<std::string> command;          // pipe: words, each a template; no shell
-  std::vector<std::string> hosts;            // smtp, lmtp
-  std::uint16_t port = 25;
+  std::vector<std::string> hosts;            // smtp, lmtp: as parse_next_hop takes them; none: the domain's MX hosts
+  std::uint16_t port = 25;                   // of hosts without one, MX hosts too
   Duration timeout{std::chrono::minutes(10)};   // pipe: how long the command may run
-  std::string tls = "opportunistic";         // smtp, lmtp: checked, not used yet
   // smtp, lmtp from here
+  std::string tls = "opportunistic";         // until there is TLS it means clear text, as "none" does
+  std::string credentials;                   // "": no other value is accepted until there is AUTH
   bool hosts_random = false;                 // hosts_order = "random"
   std::vector<std::string> fallback;         // hosts to try when none of the domain's (or of `hosts`) can be reached
-  std::string source_address, source_address6;   // numeric; "": the system's choice
-  std::string helo_name;                     // "": host_name
+  std::string source_address, source_address6;   // IPv4 and IPv6, numeric; "": the system's choice
+  std::string helo_name;                     // "": host_name; a literal stands in brackets
   Family family = Family::any;
   std::uint32_t connections = 20;            // at once to one site, at most; it begins with one and adapts
   std::uint32_t messages_per_connection = 100;
@@ -96,13 +97,13 @@ struct Users {
 struct Route {
   std::string name;
   std::vector<std::string> domains;          // patterns; "@local" and "@relay_to" already replaced by their lists
-  std::vector<std::string> senders;          // patterns of envelope senders: "user@domain", "domain", "*.domain", "<>"; none: all
+  std::vector<std::string> senders;          // patterns of envelope senders: as SenderList takes them; none: all
   Users users;
   std::string transport;                     // name of one in Config::transports
 };
 
 struct Dns {
-  std::vector<std::string> servers;          // "address" or "address:port"; none: /etc/resolv.conf
+  std::vector<std::string> servers;          // "address", "address:port", "[address]:port"; none: /etc/resolv.conf
   Duration timeout{std::chrono::seconds(5)};
   std::uint32_t attempts = 3;
 };

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "base/text.hpp"
 
@@ -21,6 +22,19 @@ Result<std::string> to_a_labels(std::string_view text) {
   std::unique_ptr<char, void (*)(void*)> owner(out, idn2_free);
   if (rc != IDN2_OK) return fail(Fault::invalid, idn2_strerror(rc));
   return std::string(out);
+}
+
+// RFC 5321 §4.1.3, as mail::Domain's key has it.
+std::optional<std::string> canonical_literal(std::string_view text) {
+  if (!text.ends_with(']') || text.find('\0') != std::string_view::npos) return std::nullopt;
+  std::string inner(text.substr(1, text.size() - 2));
+  bool v6 = istarts_with(inner, "IPv6:");
+  if (v6) inner.erase(0, 5);
+  std::array<unsigned char, 16> bytes{};
+  std::array<char, INET6_ADDRSTRLEN> out{};
+  int family = v6 ? AF_INET6 : AF_INET;
+  if (inet_pton(family, inner.c_str(), bytes.data()) != 1 || inet_ntop(family, bytes.data(), out.data(), out.size()) == nullptr) return std::nullopt;
+  return fmt::format("[{}{}]", v6 ? "IPv6:" : "", out.data());
 }
 
 bool is_label(std::string_view label) {
@@ -39,7 +53,10 @@ void mask_bits(Network::Bits& bits, int prefix) {
 
 Result<std::string> canonical_domain(std::string_view text) {
   auto bad = [&](std::string_view why) { return fail(Fault::invalid, fmt::format("\"{}\" is no domain: {}", escape(text, 80), why)); };
-  if (text.starts_with('[') && text.ends_with(']') && is_ascii(text) && !has_control(text)) return std::string(text);
+  if (text.starts_with('[')) {
+    auto literal = canonical_literal(text);
+    return literal ? Result<std::string>(*literal) : bad("write an address literal as \"[192.0.2.1]\" or \"[IPv6:2001:db8::1]\"");
+  }
   auto name = to_a_labels(text.ends_with('.') ? text.substr(0, text.size() - 1) : text);
   if (!name) return bad(name.error().text());
   if (name->empty()) return bad("it is empty");
@@ -72,6 +89,33 @@ bool DomainList::matches(std::string_view domain) const {
     if (dot > 0 && std::binary_search(suffixes_.begin(), suffixes_.end(), std::string_view(key).substr(dot), std::less<>())) return true;
   }
   return false;
+}
+
+Result<std::string> canonical_sender(std::string_view text) {
+  if (text == "<>" || text == "*") return std::string(text);
+  bool below = text.starts_with("*.");
+  auto at = text.rfind('@');
+  std::string_view head = below ? "*." : at == std::string_view::npos ? "" : text.substr(0, at + 1);
+  if (head == "@") return fail(Fault::invalid, fmt::format("\"{}\" is no sender: write \"user@domain\", \"domain\", \"*.domain\" or \"<>\"", escape(text, 80)));
+  auto domain = canonical_domain(text.substr(head.size()));
+  if (!domain) return std::unexpected(domain.error());
+  return to_lower(head) + *domain;
+}
+
+SenderList::SenderList(const std::vector<std::string>& patterns) {
+  std::vector<std::string> domains;
+  for (const std::string& pattern : patterns) {
+    if (pattern == "<>") null_ = true;
+    else if (pattern.find('@') != std::string::npos) addresses_.push_back(pattern);
+    else domains.push_back(pattern);
+  }
+  std::ranges::sort(addresses_);
+  domains_ = DomainList(domains);
+}
+
+bool SenderList::matches(std::string_view local, std::string_view domain) const {
+  if (local.empty() && domain.empty()) return null_;
+  return domains_.matches(domain) || std::ranges::binary_search(addresses_, to_lower(local) + "@" + to_lower(domain));
 }
 
 Result<Network::Bits> Network::parse_address(std::string_view text) {

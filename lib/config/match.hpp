@@ -1,4 +1,4 @@
-// Do a domain and a client address stand in a list of the configuration? Lists are compiled once; matching allocates
+// Do a domain, a sender and a client address stand in a list of the configuration? Lists are compiled once; matching allocates
 // nothing but a lower-case copy. Look-ups ("file:/path") are kept apart for who can ask them. Pure.
 #pragma once
 #include <array>
@@ -12,7 +12,7 @@
 namespace mansio::config {
 
 // Lower case, A-labels (IDNA2008), no trailing dot: "Bücher.Example." → "xn--bcher-kva.example". An address literal
-// in brackets stays as it is. Fault::invalid says what is wrong with it.
+// in brackets is written in one way ("[IPv6:2001:db8::1]", RFC 5321 §4.1.3). Fault::invalid says what is wrong with it.
 Result<std::string> canonical_domain(std::string_view text);
 
 bool is_look_up(std::string_view name);          // "file:/etc/mansio/blocked"
@@ -28,6 +28,23 @@ class DomainList {
  private:
   bool all_ = false;
   std::vector<std::string> exact_, suffixes_, look_ups_;           // sorted; suffixes_ with their dot: ".example.org"
+};
+
+// "User@Example.ORG" → "user@example.org", a domain as canonical_domain does it, "*.example.org", "*", "<>".
+Result<std::string> canonical_sender(std::string_view text);
+
+// Patterns of envelope senders: "user@example.org" (case doesn't count), "example.org", "*.example.org", "*" (every sender
+// that has an address), "<>" (bounces and their like).
+class SenderList {
+ public:
+  SenderList() = default;
+  explicit SenderList(const std::vector<std::string>& patterns);   // as canonical_sender gives them
+  bool matches(std::string_view local, std::string_view domain) const;   // unquoted local part; both empty: "<>"
+
+ private:
+  bool null_ = false;
+  std::vector<std::string> addresses_;                             // sorted
+  DomainList domains_;
 };
 
 // A block of addresses. IPv4 is kept as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2), so that both forms of a client match.

@@ -43,7 +43,10 @@ class Reader {
 void Reader::defaults(std::string_view group) {
   for (const Setting& setting : settings()) {
     if (setting.fallback.empty() || setting.store == nullptr) continue;
-    bool below = group.empty() ? setting.path.find_first_of("[*") == std::string_view::npos : parent_of(setting.path) == group;
+    std::string_view rest = setting.path;
+    if (!group.empty() && !rest.starts_with(std::string(group) + ".")) continue;
+    rest.remove_prefix(group.size());
+    bool below = rest.find_first_of("[*") == std::string_view::npos;
     if (!below) continue;
     Problems bugs;
     Node root = parse_tree({"default", fmt::format("x = {};", setting.fallback)}, bugs);

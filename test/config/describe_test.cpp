@@ -10,13 +10,17 @@ TEST_CASE("the effective configuration is text that gives the same configuration
   for (const std::string text : {"version = 1;", R"(version = 1; host_name = "h.example"; run_as = ""; aliases = "a\\b\"c"; recipient_delimiter = "";
       listeners = ( { port = 0; }, { address = "unix:/l"; role = "lmtp"; auth = false; } ); tls = { certificate = "c"; key = "k"; };
       domains = { local = [ "*.a.example", "file:x" ]; relay_to = "b.example"; alias = ( { from = "c.example"; to = "d.example"; } ); };
-      relay_from = [ ]; limits = { message_size = 1234567; hops = 3; data_timeout = "1h1m1s"; }; smtp = { bare_newline = "normalize"; };
+      relay_from = [ ]; limits = { outbound_connections = 9; message_size = 1234567; hops = 3; data_timeout = "1h1m1s"; }; smtp = { bare_newline = "normalize"; };
       transports = { a = { kind = "maildir"; path = "~/M"; }; b = { kind = "mbox"; path = "m/{user}"; }; d = { kind = "drop"; directory = "d"; };
         p = { kind = "pipe"; command = [ "/bin/x", "{detail}" ]; timeout = "1s"; }; s = { kind = "smtp"; hosts = [ "h:26" ]; tls = "none"; };
-        l = { kind = "lmtp"; hosts = [ "unix:/x" ]; }; };
+        l = { kind = "lmtp"; hosts = [ "unix:/x" ]; };
+        o = { kind = "smtp"; hosts = [ "mx:h", "[::1]" ]; hosts_order = "random"; fallback = "f:26"; source_address = "192.0.2.1"; source_address6 = "::1";
+          helo_name = "[192.0.2.1]"; family = "ipv4"; connections = 2; messages_per_connection = 3; connection_idle = "0s"; connection_lifetime = "4s";
+          recipients_per_message = 5; timeouts = { connect = "1s"; data_end = "2s"; }; }; };
       routes = ( { name = "1"; domains = [ "@local" ]; users = [ "x", "y" ]; transport = "a"; },
         { name = "2"; domains = [ "@relay_to" ]; users = "passwd-file:u"; transport = "b"; },
-        { name = "3"; domains = [ "e.example" ]; users = "system"; transport = "p"; }, { name = "4"; domains = [ "*" ]; transport = "s"; } );
+        { name = "3"; domains = [ "e.example" ]; users = "system"; transport = "p"; }, { name = "4"; domains = [ "*" ]; senders = [ "<>", "a@b.example" ]; transport = "s"; } );
+      bounce_copy_to = "a@b.example"; bounce_templates = "t"; badmail_directory = "b"; dns = { servers = "[::1]:53"; timeout = "1s"; attempts = 1; };
       retry = ( { domains = [ "e.example" ]; schedule = "1m until 1h, x2 up to 30m until 2d"; } );
       log = { format = "json"; journal = false; }; spool = { segment_size = "2M"; reserve = 0; }; deliver = { agents = 3; };
       sendmail = { extract_addresses_remove_arguments = true; }; trusted_users = "*"; delay_warning = "0s"; shutdown_grace = "1s";)"}) {
@@ -31,6 +35,8 @@ TEST_CASE("the effective configuration is text that gives the same configuration
     CHECK(describe(**second) == printed);
     CHECK((*second)->aliases == (*first)->aliases);
     CHECK((*second)->limits.message_size == (*first)->limits.message_size);
+    CHECK((*second)->outbound_connections == (*first)->outbound_connections);
+    if ((*first)->transport("o") != nullptr) CHECK((*second)->transport("o")->timeouts.data_end == std::chrono::seconds(2));
     CHECK((*second)->routes.size() == (*first)->routes.size());
   }
 }

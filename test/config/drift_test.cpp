@@ -162,6 +162,30 @@ TEST_CASE("the snapshot's own defaults are those of the table") {
   CHECK(plain.shutdown_grace == c.shutdown_grace);
   CHECK(plain.deliver_agents == c.deliver_agents);
   CHECK(plain.log_journal == c.log_journal);
+  CHECK(plain.outbound_connections == c.outbound_connections);
+  CHECK(plain.dns.timeout == c.dns.timeout);
+  CHECK(plain.dns.attempts == c.dns.attempts);
+  Transport t;
+  auto table = parse({{"/mansio.conf", "version = 1; transports = { mailbox = { kind = \"mbox\"; path = \"/m\"; }; internet = { kind = \"smtp\"; }; };"}}, {"h.example", "", ""});
+  REQUIRE(table);
+  const Transport& d = *(*table)->transport("internet");
+  CHECK(t.port == d.port);
+  CHECK(t.tls == d.tls);
+  CHECK(t.hosts_random == d.hosts_random);
+  CHECK(t.family == d.family);
+  CHECK(t.connections == d.connections);
+  CHECK(t.messages_per_connection == d.messages_per_connection);
+  CHECK(t.connection_idle == d.connection_idle);
+  CHECK(t.connection_lifetime == d.connection_lifetime);
+  CHECK(t.recipients_per_message == d.recipients_per_message);
+  CHECK(t.timeouts.connect == d.timeouts.connect);
+  CHECK(t.timeouts.greeting == d.timeouts.greeting);
+  CHECK(t.timeouts.hello == d.timeouts.hello);
+  CHECK(t.timeouts.mail == d.timeouts.mail);
+  CHECK(t.timeouts.rcpt == d.timeouts.rcpt);
+  CHECK(t.timeouts.data_init == d.timeouts.data_init);
+  CHECK(t.timeouts.data_block == d.timeouts.data_block);
+  CHECK(t.timeouts.data_end == d.timeouts.data_end);
 }
 
 }  // namespace mansio::config

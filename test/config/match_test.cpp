@@ -56,4 +56,28 @@ TEST_CASE("a domain has one canonical form") {
   }
 }
 
+TEST_CASE("sender patterns name one address, a domain, all below one, bounces, or all but these") {
+  struct Row {
+    std::vector<std::string> patterns;
+    const char *local, *domain;
+    bool matches;
+  };
+  const Row rows[] = {
+    {{"a@x.example"}, "A", "X.example", true},  {{"a@x.example"}, "b", "x.example", false}, {{"a@x.example"}, "a", "sub.x.example", false},
+    {{"x.example"}, "b", "x.example", true},    {{"*.x.example"}, "b", "y.x.example", true}, {{"*.x.example"}, "b", "x.example", false},
+    {{"*"}, "b", "x.example", true},            {{"*"}, "", "", false},                     {{"<>"}, "", "", true},
+    {{"<>"}, "a", "x.example", false},          {{"a@b@x.example"}, "a@b", "x.example", true}, {{}, "a", "x.example", false},
+  };
+  for (const Row& row : rows) {
+    INFO(row.local << "@" << row.domain);
+    CHECK(SenderList(row.patterns).matches(row.local, row.domain) == row.matches);
+  }
+}
+
+TEST_CASE("an address literal has one form, and what is none is no domain") {
+  CHECK(canonical_domain("[192.0.2.1]").value() == "[192.0.2.1]");
+  CHECK(canonical_domain("[ipv6:2001:DB8:0::1]").value() == "[IPv6:2001:db8::1]");
+  for (const char* text : {"[192.0.2]", "[::1]", "[IPv6:192.0.2.1]", "[192.0.2.1", "[x]", "[]"}) CHECK_FALSE(canonical_domain(text));
+}
+
 }  // namespace mansio::config

@@ -134,7 +134,7 @@ TEST_CASE("each mistake is told with its line and what is meant") {
     {"listeners = ( { auth = true; } );", "1: listeners[0].auth: AUTH is not available yet in this version"},
     {"listeners = ( { tls = \"implicit\"; } );", "1: listeners[0].tls: TLS on a listener is not available yet in this version: leave it out or write \"none\""},
     {"transports = { a = { kind = \"smtp\"; tls = \"verify\"; }; mailbox = { kind = \"mbox\"; path = \"/m/{user}\"; }; internet = { kind = \"smtp\"; }; };",
-     "1: transports.a.tls: \"verify\" is not available yet in this version"},
+     "1: transports.a.tls: \"verify\" is not available yet in this version, and mail would go in clear text: write \"opportunistic\" if it may"},
     {"limits = { command_timeout = 30; };", "1: limits.command_timeout: 30 has no unit: write \"30s\" or \"30m\""},
     {"limits = { command_timeout = \"30x\"; };", "1: limits.command_timeout: \"30x\" is no duration: unknown unit (write \"15m\" or \"2h30m\"; units d, h, m, s, ms)"},
     {"limits = { message_size = \"50 Q\"; };", "1: limits.message_size: \"50 Q\" is no size (write \"50M\": a number and K, M, G or T)"},
@@ -176,6 +176,135 @@ TEST_CASE("a transport's settings must be of its kind and complete") {
   REQUIRE(unknown_place.size() == 1);
   CHECK(unknown_place[0].starts_with("1: transports.a.path: unknown place {usr}"));
   CHECK(mistakes("version = 1; transports = { a = { };" + rest) == Lines{"1: transports.a: \"kind\" is missing"});
+}
+
+namespace {
+
+// What is wrong with one transport's settings, without "1: transports.a".
+Lines remote_mistakes(const std::string& settings) {
+  Lines out = mistakes("version = 1; transports = { a = { " + settings + " }; mailbox = { kind = \"mbox\"; path = \"/m/{user}\"; }; internet = { kind = \"smtp\"; }; };");
+  for (std::string& line : out) line.erase(0, std::string("1: transports.a").size());
+  return out;
+}
+
+ConfigPtr with_transport(const std::string& settings) {
+  return good("transports = { a = { " + settings + " }; mailbox = { kind = \"mbox\"; path = \"/m/{user}\"; }; internet = { kind = \"smtp\"; }; };");
+}
+
+}  // namespace
+
+TEST_CASE("all settings of a transport to other hosts are read") {
+  ConfigPtr c = with_transport(R"(kind = "smtp"; hosts = [ "Smtp.Bücher.example", "[192.0.2.1]:26", "mx:example.com", "[IPv6:2001:DB8::1]" ]; hosts_order = "random";
+    fallback = "relay.example:587"; port = 2525; source_address = "192.0.2.7"; source_address6 = "2001:db8::7"; helo_name = "Out.example.org"; family = "ipv6";
+    connections = 3; messages_per_connection = 4; connection_idle = "0s"; connection_lifetime = "1m"; recipients_per_message = 5;
+    timeouts = { connect = "1s"; greeting = "2s"; hello = "3s"; mail = "4s"; rcpt = "5s"; data_init = "6s"; data_block = "7s"; data_end = "8s"; };)");
+  const Transport& t = *c->transport("a");
+  CHECK(t.hosts == Lines{"smtp.xn--bcher-kva.example:2525", "[192.0.2.1]:26", "mx:example.com:2525", "[2001:db8::1]:2525"});
+  CHECK(t.hosts_random);
+  CHECK(t.fallback == Lines{"relay.example:587"});
+  CHECK(t.port == 2525);
+  CHECK(t.source_address == "192.0.2.7");
+  CHECK(t.source_address6 == "2001:db8::7");
+  CHECK(t.helo_name == "out.example.org");
+  CHECK(t.family == Family::ipv6);
+  CHECK(t.connections == 3);
+  CHECK(t.messages_per_connection == 4);
+  CHECK(t.connection_idle == Duration{});
+  CHECK(t.connection_lifetime == std::chrono::minutes(1));
+  CHECK(t.recipients_per_message == 5);
+  const ClientTimes& w = t.timeouts;
+  int seconds = 0;
+  for (Duration d : {w.connect, w.greeting, w.hello, w.mail, w.rcpt, w.data_init, w.data_block, w.data_end}) CHECK(d == std::chrono::seconds(++seconds));
+  CHECK(c->transport("internet")->timeouts.data_end == std::chrono::minutes(10));
+}
+
+TEST_CASE("one source address of either family is enough") {
+  ConfigPtr c = with_transport(R"(kind = "smtp"; source_address = "2001:db8::7";)");
+  CHECK(c->transport("a")->source_address.empty());
+  CHECK(c->transport("a")->source_address6 == "2001:db8::7");
+}
+
+TEST_CASE("the socket of an LMTP server may be given from the configuration's directory") {
+  CHECK(with_transport(R"(kind = "lmtp"; hosts = [ "unix:lmtp.sock", "[::1]:24" ];)")->transport("a")->hosts == Lines{"unix:/etc/mansio/lmtp.sock", "[::1]:24"});
+}
+
+TEST_CASE("a mistake in a transport to other hosts says what to write") {
+  const std::string no_host = "\" is no host: write \"host\", \"host:port\", \"[address]\", \"[address]:port\", \"mx:domain\" or, for lmtp, \"unix:/path\"";
+  struct Row {
+    std::string settings, problem;
+  };
+  const Row rows[] = {
+    {R"(kind = "smtp"; hosts = "a b";)", ".hosts[0]: \"a b" + no_host},
+    {R"(kind = "smtp"; hosts = [ "ok.example", "h:0" ];)", ".hosts[1]: \"h:0" + no_host},
+    {R"(kind = "smtp"; hosts = "h:65536";)", ".hosts[0]: \"h:65536" + no_host},
+    {R"(kind = "smtp"; hosts = "h:";)", ".hosts[0]: \"h:" + no_host},
+    {R"(kind = "smtp"; hosts = "2001:db8::1";)", ".hosts[0]: \"2001:db8::1" + no_host},
+    {R"(kind = "smtp"; hosts = "[h.example]";)", ".hosts[0]: \"[h.example]" + no_host},
+    {R"(kind = "smtp"; hosts = "[192.0.2.1";)", ".hosts[0]: \"[192.0.2.1" + no_host},
+    {R"(kind = "smtp"; hosts = "mx:[192.0.2.1]";)", ".hosts[0]: \"mx:[192.0.2.1]\": an address has no MX hosts"},
+    {R"(kind = "smtp"; fallback = "mx:";)", ".fallback[0]: \"mx:" + no_host},
+    {R"(kind = "smtp"; hosts = "unix:/x";)", ".hosts[0]: a unix socket is for lmtp: write kind = \"lmtp\", or a host"},
+    {R"(kind = "lmtp"; hosts = "unix:";)", ".hosts[0]: a path must follow \"unix:\""},
+    {R"(kind = "lmtp"; hosts = "h.example";)", ".hosts[0]: LMTP is not spoken on port 25: give the port, as in \"host:24\""},
+    {R"(kind = "lmtp"; port = 24;)", ": \"hosts\" is missing"},
+    {R"(kind = "smtp"; source_address = "eth0";)", ".source_address: \"eth0\" is no address: write the address of an interface, such as \"192.0.2.1\""},
+    {R"(kind = "smtp"; source_address6 = "192.0.2.1";)", ".source_address6: it is an IPv4 address: give it as source_address"},
+    {R"(kind = "smtp"; source_address = "::1"; source_address6 = "::2";)",
+     ".source_address: it is an IPv6 address, and so is source_address6: give an IPv4 address here, or leave one out"},
+    {R"(kind = "smtp"; helo_name = "mail";)", ".helo_name: \"mail\" is not a full name: write \"mail.example.org\" or a literal such as \"[192.0.2.1]\""},
+    {R"(kind = "smtp"; helo_name = "[192.0.2]";)", ".helo_name: \"[192.0.2]\" is not a full name: write \"mail.example.org\" or a literal such as \"[192.0.2.1]\""},
+    {R"(kind = "smtp"; credentials = "secret";)",
+     ".credentials: logging in is not available yet in this version, and mail would be sent without it: leave credentials out if it may"},
+    {R"(kind = "smtp"; connections = 0;)", ".connections: 0 is out of range: expected a whole number from 1 to 10000"},
+    {R"(kind = "smtp"; timeouts = { data_end = 5; };)", ".timeouts.data_end: 5 has no unit: write \"5s\" or \"5m\""},
+    {R"(kind = "mbox"; path = "/x"; family = "ipv4";)", ".family: a transport of kind \"mbox\" has no such setting"},
+    {R"(kind = "mbox"; path = "/x"; timeouts = { rcpt = "5s"; };)", ".timeouts.rcpt: a transport of kind \"mbox\" has no such setting"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.settings);
+    CHECK(remote_mistakes(row.settings) == Lines{row.problem});
+  }
+  CHECK(mistakes("version = 1; transports = { a = { kind = \"smtp\"; timeouts = { conect = \"1s\"; }; }; mailbox = { kind = \"mbox\"; path = \"/m/{user}\"; }; "
+                 "internet = { kind = \"smtp\"; }; };") == Lines{"1: unknown setting \"conect\" in transports.*.timeouts (did you mean \"connect\"?)"});
+}
+
+TEST_CASE("senders of a route are addresses, domains and lists, in one form") {
+  ConfigPtr c = good(R"(domains = { local = [ "l.example" ]; relay_to = [ ]; };
+    routes = ( { name = "a"; domains = "*"; senders = [ "Boss@Bücher.example", "*.Sub.example", "<>", "@local", "file:s", "*" ]; transport = "internet"; },
+               { name = "b"; domains = "*"; transport = "internet"; } );)");
+  CHECK(c->routes[0].senders == Lines{"boss@xn--bcher-kva.example", "*.sub.example", "<>", "l.example", "file:/etc/mansio/s", "*"});
+  CHECK(c->routes[1].senders.empty());
+  auto wrong = [](const std::string& senders) {
+    return mistakes("version = 1; routes = ( { name = \"a\"; domains = \"*\"; senders = " + senders + "; transport = \"internet\"; } );");
+  };
+  const std::string nobody = "1: routes[0].senders: it names no sender, so the route would never be used: leave it out for every sender";
+  CHECK(wrong("[ ]") == Lines{nobody});
+  CHECK(wrong("[ \"@relay_to\" ]") == Lines{nobody});
+  CHECK(wrong("[ \"x\", \"@x.example\" ]") == Lines{"1: routes[0].senders[1]: unknown list \"@x.example\""});
+  CHECK(wrong("[ \"a@b@\", \"x\" ]") == Lines{"1: routes[0].senders[0]: \"\" is no domain: it is empty"});
+  CHECK(wrong("[ \"ldap:x\", \"x\" ]") == Lines{"1: routes[0].senders[0]: \"ldap:x\" is no look-up that this version has: write \"file:/path\""});
+}
+
+TEST_CASE("bounces, name servers and outbound connections are read") {
+  ConfigPtr plain = good("spool_directory = \"spool\";");
+  CHECK(plain->bounces.badmail == "/etc/mansio/spool/badmail");
+  CHECK(plain->bounces.copy_to.empty());
+  CHECK(plain->bounces.templates.empty());
+  CHECK(plain->outbound_connections == 500);
+  CHECK(plain->dns.servers.empty());
+  ConfigPtr c = good(R"(bounce_copy_to = "Watch@example.org"; bounce_templates = "texts"; badmail_directory = "bad"; limits = { outbound_connections = 7; };
+    dns = { servers = [ "127.0.0.1:5353", "[::1]:5353", "192.0.2.1", "2001:db8::1" ]; timeout = "1s"; attempts = 2; };)");
+  CHECK(c->bounces.copy_to == "Watch@example.org");
+  CHECK(c->bounces.templates == "/etc/mansio/texts");
+  CHECK(c->bounces.badmail == "/etc/mansio/bad");
+  CHECK(c->outbound_connections == 7);
+  CHECK(c->dns.servers == Lines{"127.0.0.1:5353", "[::1]:5353", "192.0.2.1", "2001:db8::1"});
+  CHECK(c->dns.timeout == std::chrono::seconds(1));
+  CHECK(c->dns.attempts == 2);
+  CHECK(mistakes("version = 1; dns = { servers = [ \"ns.example\" ]; };") ==
+        Lines{"1: dns.servers[0]: \"ns.example\" is no address: write \"192.0.2.1\", \"192.0.2.1:5353\" or \"[2001:db8::1]:5353\""});
+  CHECK(mistakes("version = 1; bounce_copy_to = \"watch\";") == Lines{"1: bounce_copy_to: expected an address such as \"postmaster@example.org\""});
+  CHECK(mistakes("version = 1; badmail_directory = \"\";") == Lines{"1: badmail_directory: it is empty"});
 }
 
 TEST_CASE("the version must be given and known") {
@@ -241,7 +370,7 @@ TEST_CASE("the design's settings of later versions are accepted and checked for 
     auth = { users = "system"; mechanisms = [ "PLAIN" ]; };
     transports = { mailbox = { kind = "maildir"; path = "~/Maildir"; };
       internet = { kind = "smtp"; tls = "opportunistic"; source_address = "192.0.2.1"; helo_name = "x.example"; family = "ipv4"; };
-      smart = { kind = "smtp"; hosts = [ "smtp.example.com:587", "[::1]:25" ]; hosts_order = "random"; credentials = "secret"; port = 26; };
+      smart = { kind = "smtp"; hosts = [ "smtp.example.com:587", "[::1]:25" ]; hosts_order = "random"; credentials = ""; port = 26; };
       drop = { kind = "drop"; directory = "/var/spool/drop"; }; lmtp = { kind = "lmtp"; hosts = [ "unix:/run/dovecot/lmtp" ]; }; };)");
   CHECK(mistakes("version = 1; dns = { attempts = \"3\"; };") == Lines{"1: dns.attempts: expected a whole number from 1 to 10, not \"3\""});
 }
