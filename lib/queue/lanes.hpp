@@ -3,18 +3,21 @@
 // turns, so that a destination with 100,000 messages delays one with a single message by one turn. A lane has a window of
 // deliveries at once that grows with success and shrinks with failure; a lane whose site can't be reached is closed, and
 // then costs one probe at a time (RFC 5321 §4.5.4.1). Pure: no clock, no coroutine, no log of its own.
-// Memory: 24 bytes an entry; a lane that nothing refers to any more is forgotten.
+// Memory: at most 24 bytes an entry, some 250 bytes a lane; a lane that nothing refers to any more is forgotten.
 #pragma once
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
 #include "base/status.hpp"
+#include "queue/entry_list.hpp"
 #include "spool/queue_id.hpp"
 
 namespace mansio::queue {
@@ -22,13 +25,6 @@ namespace mansio::queue {
 // A lane's name as a number (XXH3): what waiting messages remember of their destination.
 using LaneKey = std::uint64_t;
 LaneKey lane_key(std::string_view name);
-
-struct LaneEntry {
-  spool::QueueId id;
-  bool forced = false;          // past a closed lane: an admin asked for it
-  bool fresh = false;           // its message is in the queue's memory
-  bool warned = false;          // its sender knows that it waits
-};
 
 struct LaneOptions {
   LaneOptions() = default;
@@ -38,18 +34,21 @@ struct LaneOptions {
 
 class Lanes {
  public:
-  // Makes the lane when it is new; `name` may be empty when only the key is known (its first visit names it).
+  // Makes the lane when it is new; `name` may be empty when only the key is known (its first visit names it). `options`
+  // count when the lane is new or named here, and not when the lane is redirected.
   void push(LaneKey lane, std::string_view name, const LaneOptions& options, LaneEntry entry, bool front = false);
 
-  // A seat in a lane: from take() to the end of the attempt. Not copyable: given back once, by leave() or release().
+  // A seat in a lane: from take() to the end of the attempt, or until a visit to the same lane uses it up.
   struct Started {
     LaneEntry entry;
     LaneKey lane = 0;
+    bool seated = true;         // kept by Lanes: the seat is still this attempt's
+    std::uint64_t probe = 0;    // kept by Lanes: this attempt is the one that may go to a closed site
   };
   // The next entry that may be started: lanes in turn, each only while it is open (or half-open and nobody probes) and has
   // room in its window; forced entries whenever there is room or the lane is closed. Takes a seat in its lane.
   std::optional<Started> take(Time now);
-  // The attempt that take() started has ended; its seat is free unless a visit used it up.
+  // The attempt that take() started has ended; its seat is free unless a visit used it up. Once for each Started.
   void end(const Started& started);
 
   // A delivery wants to connect to `site` on behalf of an attempt that started in `from` (whose seat it uses when it is the same
@@ -67,6 +66,7 @@ class Lanes {
   }
 
   // A lane's messages go to another one, now and later ones too: the domain's site became known. Nothing when they are one.
+  // At most 100,000 are remembered.
   void redirect(LaneKey from, LaneKey to);
   // The lane that mail for `lane` goes to now: itself unless redirected.
   LaneKey resolve(LaneKey lane) const;
@@ -74,13 +74,13 @@ class Lanes {
 
   // All closed lanes may be probed now.
   void open_all(Time now);
-  // When the first closed lane with entries may be probed; nullopt: none.
+  // When the first closed lane with entries may be probed; nullopt: none. A probe under way doesn't count.
   std::optional<Time> next_opening() const;
-  // Entries of a closed lane that arrived before `arrived`, and are not warned (or any, with `also_warned`): taken out.
+  // Entries of a lane that arrived before `arrived`, and are not warned (or any, with `also_warned`): taken out.
   std::vector<LaneEntry> overdue(LaneKey lane, Time arrived, bool also_warned);
   // Takes an entry out, wherever it stands. O(size of all lanes): for an admin's single command.
   bool remove(const spool::QueueId& id);
-  // Everything that waits in lanes, taken out: to be sorted anew.
+  // Everything that waits in lanes, taken out: to be sorted anew. Seats, visits and closed lanes stay.
   std::vector<LaneEntry> drain();
 
   struct Site {                  // for listings and for the file that survives a restart
@@ -93,20 +93,57 @@ class Lanes {
   };
   std::vector<Site> sites(bool closed_only) const;
   void restore(const Site& site);
-  const Status* closed_why(LaneKey lane, Time now) const;   // nullptr: open
+  const Status* closed_why(LaneKey lane, Time now) const;   // nullptr: open, or it may be probed now
 
   std::size_t size() const noexcept { return size_; }       // entries in all lanes
+  std::size_t lanes() const noexcept { return lanes_.size(); }
+  std::uint64_t looks() const noexcept { return looks_; }   // lanes that all calls of take() have looked at: what they cost
 
  private:
-  struct Lane;
+  // Where a closed lane stands in closed_: those with mail first, each by when something is to happen to it.
+  using Slot = std::tuple<bool, Time, LaneKey>;              // without mail?, when, which
+  struct Outage {
+    Time since{}, until{}, forget_at{};                      // forget_at: set when half-open
+    Status why;
+    std::uint64_t probe = 0;                                 // the number of the one under way; 0: none
+    std::uint32_t failures = 0;
+    bool half_open = false, probe_entered = false;
+    std::optional<Slot> slot;
+  };
+  struct Lane {
+    EntryList entries;
+    std::unique_ptr<EntryList> forced;
+    std::unique_ptr<Outage> outage;                          // null: open
+    std::string name;
+    LaneOptions options;
+    std::uint32_t window = 1, seats = 0, active = 0;
+    bool in_turn = false;
+    bool reached = false;                                    // by a visit while others went on, and no failure since
+
+    std::size_t mail() const noexcept { return entries.size() + (forced ? forced->size() : 0); }
+    bool idle() const noexcept { return mail() == 0 && seats == 0 && active == 0; }
+    bool may_start_forced() const noexcept;
+    bool may_start() const noexcept;
+  };
+
+  Lane* find(LaneKey key) { auto it = lanes_.find(key); return it == lanes_.end() ? nullptr : &it->second; }
+  const Lane* find(LaneKey key) const { auto it = lanes_.find(key); return it == lanes_.end() ? nullptr : &it->second; }
+  Lane& obtain(LaneKey key, std::string_view name, const LaneOptions& options);
+  void place(LaneKey key, Lane& lane);
+  void stand_closed(LaneKey key, Lane& lane);
+  void end_outage(Lane& lane);
+  void wake(Time now);
+  Started start(LaneKey key, Lane& lane);
   void close(LaneKey site, const Status& why, Time now, Duration pause);
   void reopen(LaneKey site, bool reached);
   Duration outage(LaneKey site, Time now) const;
 
-  std::unordered_map<LaneKey, std::unique_ptr<Lane>> lanes_;
+  std::unordered_map<LaneKey, Lane> lanes_;
   std::unordered_map<LaneKey, LaneKey> redirects_;
-  std::deque<LaneKey> turn_;
+  std::deque<LaneKey> turn_;       // the lanes that may start something, and some that no longer can
+  std::set<Slot> closed_;
   std::size_t size_ = 0;
+  std::uint64_t looks_ = 0, probes_ = 0;
 };
 
 }  // namespace mansio::queue

@@ -1,0 +1,90 @@
+// EntryList: the messages of one lane, first in, first out. A ring that grows and shrinks by doubling; an entry is packed
+// into 12 bytes (a queue id has 82 bits that say something), so a list costs at most 24 bytes an entry from 2 entries up.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "spool/queue_id.hpp"
+
+namespace mansio::queue {
+
+struct LaneEntry {
+  spool::QueueId id;
+  bool forced = false;          // past a closed lane: an admin asked for it
+  bool fresh = false;           // its message is in the queue's memory
+  bool warned = false;          // its sender knows that it waits
+};
+
+class EntryList {
+ public:
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  LaneEntry at(std::size_t index) const { return unpack(slots_[(begin_ + index) & (capacity_ - 1)]); }   // 0: the first
+
+  void push_back(const LaneEntry& entry) {
+    if (size_ == capacity_) resize(capacity_ == 0 ? 2 : capacity_ * 2);
+    slots_[(begin_ + size_++) & (capacity_ - 1)] = pack(entry);
+  }
+  void push_front(const LaneEntry& entry) {
+    if (size_ == capacity_) resize(capacity_ == 0 ? 2 : capacity_ * 2);
+    begin_ = (begin_ - 1) & (capacity_ - 1);
+    ++size_;
+    slots_[begin_] = pack(entry);
+  }
+  LaneEntry pop_front() {
+    LaneEntry entry = at(0);
+    begin_ = (begin_ + 1) & (capacity_ - 1);
+    --size_;
+    shrink();
+    return entry;
+  }
+  // Those that `wanted` names are taken out and given to `taken`, in order; the others keep theirs.
+  template <class Wanted, class Taken>
+  void extract(Wanted&& wanted, Taken&& taken) {
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = 0; i < size_; ++i) {
+      LaneEntry entry = at(i);
+      if (wanted(entry)) taken(entry);
+      else slots_[(begin_ + kept++) & (capacity_ - 1)] = pack(entry);
+    }
+    size_ = kept;
+    shrink();
+  }
+
+ private:
+  using Packed = std::array<std::uint32_t, 3>;     // seconds; fraction and flags; origin
+  static Packed pack(const LaneEntry& e) noexcept {
+    std::uint32_t flags = (e.forced ? 1u : 0u) | (e.fresh ? 2u : 0u) | (e.warned ? 4u : 0u);
+    return {e.id.seconds, e.id.fraction << 8 | flags, static_cast<std::uint32_t>(e.id.origin)};
+  }
+  static LaneEntry unpack(const Packed& p) noexcept {
+    LaneEntry entry;
+    entry.id.seconds = p[0];
+    entry.id.fraction = p[1] >> 8;
+    entry.id.origin = p[2];
+    entry.forced = (p[1] & 1u) != 0;
+    entry.fresh = (p[1] & 2u) != 0;
+    entry.warned = (p[1] & 4u) != 0;
+    return entry;
+  }
+  // `capacity`: 0 or a power of two, not below size_.
+  void resize(std::uint32_t capacity) {
+    auto larger = capacity == 0 ? nullptr : std::make_unique_for_overwrite<Packed[]>(capacity);
+    for (std::uint32_t i = 0; i < size_; ++i) larger[i] = slots_[(begin_ + i) & (capacity_ - 1)];
+    slots_ = std::move(larger);
+    capacity_ = capacity;
+    begin_ = 0;
+  }
+  void shrink() {
+    if (size_ == 0) return resize(0);
+    std::uint32_t capacity = capacity_;
+    while (capacity > 2 && size_ <= capacity / 4) capacity /= 2;
+    if (capacity != capacity_) resize(capacity);
+  }
+
+  std::unique_ptr<Packed[]> slots_;
+  std::uint32_t capacity_ = 0, begin_ = 0, size_ = 0;
+};
+
+}  // namespace mansio::queue
