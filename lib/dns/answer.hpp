@@ -38,7 +38,9 @@ struct Answer {
   Outcome outcome = Outcome::failed;
   bool secure = false;                   // AD bit: the resolver validated it (RFC 4035 §3.2.3)
   std::string name;                      // the owner of the records, after CNAMEs; lower case, no trailing dot
-  std::vector<Mx> mx;                    // in the order of the packet
+  // In the order of the packet. A record that can't be used (a host that is no host name) is left out of this and the
+  // following; `found` with nothing in them: there are records, and no other kind may stand in for them (RFC 5321 §5.1).
+  std::vector<Mx> mx;
   std::vector<std::string> addresses;    // A, AAAA: as inet_ntop writes them
   std::vector<std::string> names;        // PTR, CNAME targets: as Mx::host; a label with anything but letters, digits,
                                          // '-' and '_' makes the name unusable: it is left out

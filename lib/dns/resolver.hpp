@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/result.hpp"
 #include "dns/answer.hpp"
 #include "event/scope.hpp"
 #include "event/stream.hpp"
@@ -16,15 +17,17 @@ namespace mansio::dns {
 
 struct ResolverOptions {
   ResolverOptions() = default;
-  std::vector<event::Endpoint> servers;      // asked in this order; none: every question ends in `failed`
+  std::vector<event::Endpoint> servers;      // asked in this order, the silent ones of the last half minute at the end;
+                                             // none: every question ends in `failed`
   Duration timeout{5000};                    // of one try
   unsigned attempts = 3;                     // rounds over all servers
-  std::size_t cache_entries = 10'000;        // the oldest go first
-  std::size_t questions_at_once = 200;       // more wait: descriptors are bounded
+  std::size_t cache_entries = 10'000;        // of 1 KiB on average; those not used for longest go first
+  std::size_t questions_at_once = 200;       // sockets; more tries wait their turn: descriptors are bounded
 };
 
 // resolv.conf(5): nameserver lines (three at most count), options timeout: and attempts:. Search lists are not for mail
-// (RFC 5321 §5.1: names are taken as complete). Unknown lines are passed over, as libc does. Pure.
+// (RFC 5321 §5.1: names are taken as complete). Unknown lines are passed over, as libc does, and without any server it is
+// 127.0.0.1. Pure.
 ResolverOptions parse_resolv_conf(std::string_view text);
 // "127.0.0.1", "127.0.0.1:5353", "[::1]:5353", "2001:db8::1": port 53 unless given.
 Result<event::Endpoint> parse_server(std::string_view text);
@@ -43,7 +46,8 @@ class Resolver {
   // followed to `type` (bounded; a loop is `failed`) unless `type` is cname.
   event::Task<std::shared_ptr<const Answer>> ask(std::string name, Type type);
 
-  // Questions under way end with `failed`; for shutdown.
+  // Questions under way end with `failed`, and so do later ones; for shutdown. Its tasks in the scope end at once, but one
+  // that is just connecting over TCP within the time-out. The Resolver must live until the scope is joined.
   void stop();
 
  private:
