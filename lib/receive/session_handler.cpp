@@ -134,7 +134,8 @@ event::Task<Status> SessionHandler::rcpt(smtp::RcptArguments arguments) {
   if (!address) {
     address = router_->postmaster();   // RFC 5321 §4.5.1: <postmaster> without domain
   }
-  auto verdict = co_await router_->verify(*address);
+  std::string sender = transaction_->envelope.sender_text();
+  auto verdict = co_await router_->verify(*address, std::move(sender));
   policy::RecipientFacts facts = facts_of(verdict);
   facts.client_may_relay = may_relay_;
   policy::Verdict judged = policy::judge_recipient(facts);

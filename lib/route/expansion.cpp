@@ -19,11 +19,23 @@ bool is_network(config::TransportKind kind) { return kind == config::TransportKi
 
 }  // namespace
 
-mail::Address canonical_address(const Tables& tables, mail::Address address) {
-  auto alias = tables.alias_domains.find(address.domain().key());
-  if (alias == tables.alias_domains.end()) return address;
-  auto domain = mail::Domain::parse(alias->second);
-  return domain ? mail::Address(address.local(), std::move(*domain)) : address;
+mail::Domain canonical_domain(const Tables& tables, const RouterOptions& options, mail::Domain domain) {
+  const auto& config = *tables.config;
+  std::string_view name = domain.key();
+  if (domain.is_literal() && !tables.local.matches(name) && config::NetworkList(options.own_addresses).matches(domain.literal_address())) {
+    if (tables.local.matches(config.mail_name)) name = config.mail_name;
+    else if (tables.local.matches(config.host_name)) name = config.host_name;
+  }
+  auto alias = tables.alias_domains.find(name);
+  if (alias != tables.alias_domains.end()) name = alias->second;
+  if (name == domain.key()) return domain;
+  auto canonical = mail::Domain::parse(name);
+  return canonical ? std::move(*canonical) : domain;
+}
+
+mail::Address canonical_address(const Tables& tables, const RouterOptions& options, mail::Address address) {
+  auto domain = canonical_domain(tables, options, address.domain());
+  return mail::Address(address.local(), std::move(domain));
 }
 
 bool is_postmaster(const Tables& tables, const mail::Address& address) {
@@ -34,6 +46,8 @@ bool is_postmaster(const Tables& tables, const mail::Address& address) {
 
 Expansion::Expansion(const Tables& tables, UserDirectory& users, const RouterOptions& options, mail::Address original, std::string sender, bool probe)
     : tables_(tables), users_(users), options_(options), original_(std::move(original)), sender_(std::move(sender)), probe_(probe) {
+  auto parsed = mail::Address::parse(sender_);
+  if (parsed) sender_address_ = std::move(*parsed);
   queue_.emplace_back(original_, nullptr, 0, false);
 }
 
@@ -47,7 +61,7 @@ event::Task<> Expansion::run() {
 }
 
 event::Task<> Expansion::step(Work work) {
-  work.address = canonical_address(tables_, std::move(work.address));
+  work.address = canonical_address(tables_, options_, std::move(work.address));
   bool ours = tables_.local.matches(work.address.domain().key()) || is_postmaster(tables_, work.address);
   if (ours) co_await step_local(work);
   else co_await step_elsewhere(work);
@@ -98,18 +112,28 @@ std::vector<Expansion::Name> Expansion::names_of(const mail::Address& address) c
 }
 
 bool Expansion::is_candidate(std::size_t route, const std::string& domain, bool ours) const {
-  if (!tables_.route_domains[route].matches(domain)) return false;
+  if (!tables_.route_domains[route].matches(domain) || !is_for_sender(route)) return false;
   const auto& setting = tables_.config->routes[route];
   const auto* transport = tables_.config->transport(setting.transport);
   if (transport == nullptr) return false;
   return !ours || !is_network(transport->kind) || std::ranges::find(setting.domains, "*") == setting.domains.end();
 }
 
+bool Expansion::is_for_sender(std::size_t route) const {
+  if (tables_.config->routes[route].senders.empty()) return true;
+  if (sender_.empty()) return tables_.route_senders[route].matches("", "");
+  return sender_address_ && tables_.route_senders[route].matches(sender_address_->local().value(), sender_address_->domain().key());
+}
+
 event::Task<Expansion::Search> Expansion::find_user(const Name& name, const std::string& domain, bool ours, Found* found) {
   const auto& routes = tables_.config->routes;
   bool unsure = false;
   for (std::size_t i = 0; i < routes.size(); ++i) {
-    if (!is_candidate(i, domain, ours)) continue;
+    if (!is_candidate(i, domain, ours)) {
+      // It might have been the one: mail to elsewhere would leave by a wrong way.
+      if (tables_.route_unsure[i] && (!ours || tables_.route_domains[i].matches(domain))) co_return Search::unsure;
+      continue;
+    }
     const config::Users& users = routes[i].users;
     found->route = i;
     if (users.kind == config::UsersKind::none && !name.with_detail) co_return Search::found;

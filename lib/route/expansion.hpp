@@ -78,12 +78,14 @@ class Expansion {
   std::vector<Name> names_of(const mail::Address& address) const;
   std::vector<std::string> environment(const mail::Address& address, const std::string& detail) const;
   bool is_candidate(std::size_t route, const std::string& domain, bool ours) const;
+  bool is_for_sender(std::size_t route) const;
 
   const Tables& tables_;
   UserDirectory& users_;
   const RouterOptions& options_;
   mail::Address original_;
   std::string sender_;
+  std::optional<mail::Address> sender_address_;    // null for "<>", and for what is no address
   bool probe_;
   std::deque<Work> queue_;
   std::set<std::string> opened_;              // aliases, includes and forwards
@@ -94,8 +96,9 @@ class Expansion {
   Resolution result_;
 };
 
-// The domain after domains.alias.
-mail::Address canonical_address(const Tables& tables, mail::Address address);
+// The domain after domains.alias; a literal of our own becomes the local domain that it stands for.
+mail::Domain canonical_domain(const Tables& tables, const RouterOptions& options, mail::Domain domain);
+mail::Address canonical_address(const Tables& tables, const RouterOptions& options, mail::Address address);
 bool is_postmaster(const Tables& tables, const mail::Address& address);
 
 }  // namespace mansio::route

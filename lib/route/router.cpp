@@ -24,16 +24,16 @@ Router::Router(TablesPtr tables, UserDirectory& users, RouterOptions options)
 bool Router::is_postmaster(const mail::Address& address) const { return route::is_postmaster(*tables_, address); }
 
 bool Router::is_local(const mail::Domain& domain) const {
-  auto alias = tables_->alias_domains.find(domain.key());
-  return tables_->local.matches(alias == tables_->alias_domains.end() ? domain.key() : alias->second);
+  auto canonical = canonical_domain(*tables_, options_, domain);
+  return tables_->local.matches(canonical.key());
 }
 
-event::Task<Verdict> Router::verify(mail::Address given) {
-  auto address = canonical_address(*tables_, std::move(given));
+event::Task<Verdict> Router::verify(mail::Address given, std::string sender) {
+  auto address = canonical_address(*tables_, options_, std::move(given));
   // RFC 5321 §4.5.1: always accepted, whatever a table says at the moment.
   if (is_postmaster(address)) co_return Verdict(Standing::local, Status());
   if (tables_->local.matches(address.domain().key())) {
-    Expansion expansion(*tables_, users_, options_, std::move(address), std::string(), true);
+    Expansion expansion(*tables_, users_, options_, std::move(address), std::move(sender), true);
     co_await expansion.run();
     auto found = expansion.take();
     if (!found.destinations.empty()) co_return Verdict(Standing::local, Status());

@@ -3,11 +3,13 @@
 // catch-all "@domain" → postmaster. A name without a domain in an alias is tried in the domain of the alias, then in
 // mail_name's. An alias or a ~/.forward that leads back to itself means the mailbox itself; a
 // loop without a mailbox is 5.4.6 (RFC 3463 §3.5).
-// Routes: the first whose domains match and, when it has users, whose users know the name. For a local domain a route
+// Routes: the first whose domains match, when it has senders the envelope's sender too, and when it has users, whose
+// users know the name. For a local domain a route
 // to the network that only matches by "*" is no candidate: an unknown user is never sent away.
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/status.hpp"
 #include "route/destination.hpp"
@@ -22,6 +24,9 @@ struct RouterOptions {
   std::string service_user;       // its name for the groups, or ""
   uid_t alias_uid = 65534;        // as whom programs and files of aliases run: never root, never the spool's owner
   gid_t alias_gid = 65534;
+  // Addresses of this machine, numeric. user@[one of them] is local (RFC 5321 §2.3.5): the same mailbox as in mail_name,
+  // or in host_name when that is the local one. A literal that domains.local lists is a local domain of its own.
+  std::vector<std::string> own_addresses;
 };
 
 enum class Standing : std::uint8_t {
@@ -47,7 +52,8 @@ class Router {
   // `users` must outlive the router; the router must outlive its coroutines (hold it in a shared_ptr).
   Router(TablesPtr tables, UserDirectory& users, RouterOptions options);
 
-  event::Task<Verdict> verify(mail::Address address);
+  // `sender`: as in the envelope, "" for <>.
+  event::Task<Verdict> verify(mail::Address address, std::string sender);
   event::Task<Resolution> resolve(mail::Address recipient, std::string sender);
 
   // RFC 5321 §4.5.1: <postmaster> without a domain is this address. Always accepted.

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace mansio::route {
 namespace {
@@ -12,15 +13,10 @@ class Loader {
  public:
   Loader(Tables& out, TableOptions options) : out_(out), options_(options) {}
 
-  config::DomainList domains(const std::vector<std::string>& patterns) {
-    std::vector<std::string> all;
-    for (const auto& pattern : patterns) {
-      auto path = table::path_of_look_up(pattern);
-      if (path.empty()) all.push_back(pattern);
-      else add_domains_of(path, all);
-    }
-    return config::DomainList(all);
-  }
+  config::DomainList domains(const std::vector<std::string>& patterns) { return config::DomainList(filled(patterns, domain_pattern)); }
+  config::SenderList senders(const std::vector<std::string>& patterns) { return config::SenderList(filled(patterns, config::canonical_sender)); }
+  // Since the last call: was every list read?
+  bool all_read() { return !std::exchange(unread_, false); }
 
   config::NetworkList networks(const std::vector<std::string>& entries) {
     std::vector<std::string> all;
@@ -73,19 +69,40 @@ class Loader {
     return std::nullopt;
   }
 
-  void add_domains_of(const std::string& path, std::vector<std::string>& all) {
+  using Pattern = Result<std::string>(std::string_view);
+
+  static Result<std::string> domain_pattern(std::string_view entry) {
+    if (entry == "*") return std::string(entry);
+    bool below = entry.starts_with("*.");
+    auto name = config::canonical_domain(entry.substr(below ? 2 : 0));
+    return name && below ? "*." + *name : name;
+  }
+
+  // `patterns` with each look-up replaced by what its file holds.
+  std::vector<std::string> filled(const std::vector<std::string>& patterns, Pattern* canonical) {
+    std::vector<std::string> all;
+    for (const auto& pattern : patterns) {
+      auto path = table::path_of_look_up(pattern);
+      if (path.empty()) all.push_back(pattern);
+      else add_entries_of(path, canonical, all);
+    }
+    return all;
+  }
+
+  void add_entries_of(const std::string& path, Pattern* canonical, std::vector<std::string>& all) {
     auto file = read(path, Missing::is_trouble);
+    unread_ = unread_ || !file;
     if (!file) return;
     auto entries = table::parse_list(file->text);
     if (!entries) {
+      unread_ = true;
       out_.trouble = path + ": " + entries.error().text();
       out_.problems.push_back(out_.trouble);
       return;
     }
     for (const auto& entry : *entries) {
-      bool below = entry.starts_with("*.");
-      auto name = entry == "*" ? Result<std::string>(entry) : config::canonical_domain(std::string_view(entry).substr(below ? 2 : 0));
-      if (name) all.push_back(below ? "*." + *name : *name);
+      auto name = canonical(entry);
+      if (name) all.push_back(*name);
       else out_.problems.push_back(path + ": " + name.error().text());
     }
   }
@@ -143,6 +160,7 @@ class Loader {
 
   Tables& out_;
   TableOptions options_;
+  bool unread_ = false;
 };
 
 }  // namespace
@@ -155,7 +173,10 @@ TablesPtr load_tables(config::ConfigPtr config, TableOptions options) {
   out->relay_to = loader.domains(config->domains.relay_to);
   out->relay_from = loader.networks(config->relay_from);
   for (const auto& route : config->routes) {
+    loader.all_read();
     out->route_domains.push_back(loader.domains(route.domains));
+    out->route_senders.push_back(loader.senders(route.senders));
+    out->route_unsure.push_back(!loader.all_read());
     if (route.users.kind == config::UsersKind::passwd_file) loader.virtual_users(route.users.passwd_file);
   }
   for (const auto& alias : config->domains.alias) out->alias_domains.emplace(alias.from, alias.to);

@@ -19,6 +19,8 @@ struct Tables {
   config::DomainList local, relay_to;                        // look-ups replaced by what their files hold
   config::NetworkList relay_from;                            // likewise
   std::vector<config::DomainList> route_domains;             // beside config->routes
+  std::vector<config::SenderList> route_senders;             // likewise; of no account where the route has no senders
+  std::vector<bool> route_unsure;                            // likewise: a list could not be read, so "no" may be wrong
   std::map<std::string, std::string, std::less<>> alias_domains;   // from → to, keys
   AliasTable aliases;
   std::map<std::string, std::vector<Target>, std::less<>> includes;     // by path

@@ -101,7 +101,10 @@ struct House {
     tables->local = config::DomainList(config->domains.local);
     tables->relay_to = config::DomainList(config->domains.relay_to);
     tables->route_domains.clear();
+    tables->route_senders.clear();
     for (const auto& route : config->routes) tables->route_domains.emplace_back(route.domains);
+    for (const auto& route : config->routes) tables->route_senders.emplace_back(route.senders);
+    tables->route_unsure.resize(config->routes.size());
     for (const auto& alias : config->domains.alias) tables->alias_domains[alias.from] = alias.to;
     tables->aliases = parse_aliases(aliases).table;
     tables->virtual_users["/users"] = parse_passwd_file(passwd).users;
@@ -109,6 +112,7 @@ struct House {
     options.service_uid = 500;
     options.service_gid = 501;
     options.service_user = "mansio";
+    options.own_addresses = {"127.0.0.1", "192.0.2.7", "2001:db8::7"};
     return Router(tables, users, options);
   }
 };
@@ -133,8 +137,8 @@ std::vector<std::string> resolve(Router& router, const std::string& recipient, c
   return out;
 }
 
-std::string verify(Router& router, const std::string& recipient) {
-  auto verdict = run(router.verify(address(recipient)));
+std::string verify(Router& router, const std::string& recipient, const std::string& sender = "me@x.test") {
+  auto verdict = run(router.verify(address(recipient), sender));
   switch (verdict.standing) {
     case Standing::local: return "local";
     case Standing::relay: return "relay";
@@ -331,6 +335,107 @@ TEST_CASE("a program of an alias knows who wrote to whom, and a user is asked fo
   house.users.asked = 0;
   CHECK(resolve(router, "many@example.org") == Strings{bobs});
   CHECK(house.users.asked <= 3);
+}
+
+TEST_CASE("a route with senders is for their mail alone") {
+  House house;
+  auto transport = house.config->transports.back();
+  for (const char* name : {"news", "bounces"}) {
+    transport.name = name;
+    house.config->transports.push_back(transport);
+  }
+  house.add_route("news", {"*"}, "news", config::UsersKind::none);
+  house.config->routes.back().senders = {"news@example.org", "*.lists.test"};
+  house.add_route("bounces", {"far.test"}, "bounces", config::UsersKind::none);
+  house.config->routes.back().senders = {"<>"};
+  std::ranges::rotate(house.config->routes, house.config->routes.end() - 2);
+  auto router = house.router("out: x@far.test");
+  using Lines = std::vector<std::string>;
+  CHECK(resolve(router, "x@far.test", "News@example.ORG") == Lines{"x@far.test remote news"});
+  CHECK(resolve(router, "x@far.test", "a@b.lists.test") == Lines{"x@far.test remote news"});
+  CHECK(resolve(router, "x@far.test", "a@lists.test") == Lines{"x@far.test remote internet"});
+  CHECK(resolve(router, "x@far.test", "") == Lines{"x@far.test remote bounces"});
+  CHECK(resolve(router, "x@near.test", "") == Lines{"x@near.test remote internet"});
+  CHECK(resolve(router, "x@far.test", "nonsense") == Lines{"x@far.test remote internet"});
+  CHECK(resolve(router, "out@example.org", "news@example.org") == Lines{"x@far.test remote news"});    // also after an alias
+  CHECK(resolve(router, "bob@example.org", "news@example.org") == Lines{"bob@example.org mailbox local 1001:1002 /home/bob/Maildir"});
+}
+
+TEST_CASE("a local user whose only route is for other senders is none, at RCPT as at delivery") {
+  House house;
+  house.add_route("internal", {"inside.test"}, "virtual", config::UsersKind::none);
+  house.config->routes.back().senders = {"example.org"};
+  std::ranges::rotate(house.config->routes, house.config->routes.end() - 1);
+  house.config->domains.local.emplace_back("inside.test");
+  auto router = house.router();
+  CHECK(verify(router, "x@inside.test", "bob@example.org") == "local");
+  CHECK(verify(router, "x@inside.test", "bob@far.test") == "550 5.1.1 no such user here");
+  CHECK(verify(router, "x@inside.test", "") == "550 5.1.1 no such user here");
+  CHECK(resolve(router, "x@inside.test", "bob@far.test") == std::vector<std::string>{"550 5.1.1 no such user here"});
+}
+
+TEST_CASE("mail to elsewhere waits while a list of a route that might be for it can't be read") {
+  House house;
+  house.add_route("partner", {"partner.test"}, "internet", config::UsersKind::none);
+  std::ranges::rotate(house.config->routes, house.config->routes.end() - 1);
+  auto router = house.router();
+  house.tables->route_unsure[0] = true;
+  using Lines = std::vector<std::string>;
+  CHECK(resolve(router, "x@far.test") == Lines{"451 4.3.0 the route can't be looked up at the moment"});
+  CHECK(resolve(router, "x@partner.test") == Lines{"x@partner.test remote internet"});
+  CHECK(resolve(router, "bob@example.org") == Lines{"bob@example.org mailbox local 1001:1002 /home/bob/Maildir"});
+}
+
+TEST_CASE("relay_to domains are passed on by their route, else by the one for everybody") {
+  House house;
+  house.config->domains.relay_to.emplace_back("other.test");
+  auto router = house.router("x: bob");
+  CHECK(verify(router, "x@other.test") == "relay");
+  CHECK(resolve(router, "x@other.test") == std::vector<std::string>{"x@other.test remote internet"});
+  CHECK(resolve(router, "x@branch.test") == std::vector<std::string>{"x@branch.test drop /srv/drop"});
+}
+
+TEST_CASE("an address literal is elsewhere, but an own address is the main local domain") {
+  House house;
+  auto router = house.router();
+  using Lines = std::vector<std::string>;
+  const std::string bob = "bob@example.org mailbox local 1001:1002 /home/bob/Maildir";
+  CHECK(verify(router, "x@[198.51.100.1]") == "remote");
+  CHECK(resolve(router, "X@[198.51.100.1]") == Lines{"X@[198.51.100.1] remote internet"});
+  CHECK(resolve(router, "x@[IPv6:2001:db8::8]") == Lines{"x@[IPv6:2001:db8::8] remote internet"});
+  CHECK(verify(router, "bob@[192.0.2.7]") == "local");
+  CHECK(verify(router, "nobody@[192.0.2.7]") == "550 5.1.1 no such user here");
+  CHECK(verify(router, "postmaster@[127.0.0.1]") == "local");
+  CHECK(resolve(router, "bob@[192.0.2.7]") == Lines{bob});
+  CHECK(resolve(router, "bob@[IPv6:2001:DB8:0::7]") == Lines{bob});
+  CHECK(resolve(router, "bob@[IPv6:::ffff:127.0.0.1]") == Lines{bob});
+  CHECK(router.is_local(mail::Domain::parse("[192.0.2.7]").value()));
+  CHECK_FALSE(router.is_local(mail::Domain::parse("[192.0.2.8]").value()));
+}
+
+TEST_CASE("a literal that domains.local lists is a local domain of its own") {
+  House house;
+  house.config->domains.local.emplace_back("[192.0.2.7]");
+  house.add_route("literal", {"[192.0.2.7]"}, "virtual", config::UsersKind::none);
+  std::ranges::rotate(house.config->routes, house.config->routes.end() - 1);
+  auto router = house.router();
+  CHECK(resolve(router, "any@[192.0.2.7]") == std::vector<std::string>{"any@[192.0.2.7] mailbox literal 500:501 /srv/[192.0.2.7]/any"});
+}
+
+TEST_CASE("without a local domain an own literal stays one, and nothing is made up") {
+  House house;
+  house.config->domains.local = {"virtual.test"};
+  auto router = house.router();
+  CHECK(verify(router, "bob@[192.0.2.7]") == "remote");
+}
+
+TEST_CASE("recipients at one remote domain stay apart, and their local parts keep their case") {
+  House house;
+  auto router = house.router("two: A@far.test, a@far.test, A@far.test");
+  auto resolution = run(router.resolve(address("two@example.org"), "me@x.test"));
+  REQUIRE(resolution.destinations.size() == 2);
+  CHECK(resolution.destinations[0].key() == "remote everywhere A@far.test");
+  CHECK(resolution.destinations[1].key() == "remote everywhere a@far.test");
 }
 
 }  // namespace mansio::route

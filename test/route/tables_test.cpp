@@ -109,4 +109,26 @@ TEST_CASE("a missing alias file is an empty one; a missing user file or list mak
   CHECK(tables->aliases.size() == 1);
 }
 
+TEST_CASE("a route's senders may stand in a file; without the file the route is doubtful") {
+  Folder folder;
+  auto config = std::make_shared<config::Config>();
+  config::Route route;
+  route.domains = {"*"};
+  config->routes.push_back(route);
+  route.senders = {"x@y.test", "file:" + folder.write("senders", "Boss@Example.org\n*.sub.test\n<>\nno domain\n")};
+  config->routes.push_back(route);
+  route.senders = {"x@y.test", "file:" + folder.path + "/nowhere"};
+  config->routes.push_back(route);
+  auto tables = load_tables(config, own());
+  CHECK(tables->route_senders[1].matches("boss", "example.org"));
+  CHECK(tables->route_senders[1].matches("x", "y.test"));
+  CHECK(tables->route_senders[1].matches("x", "a.sub.test"));
+  CHECK(tables->route_senders[1].matches("", ""));
+  CHECK_FALSE(tables->route_senders[1].matches("x", "example.org"));
+  CHECK(tables->route_unsure == std::vector<bool>{false, false, true});
+  REQUIRE(tables->problems.size() == 2);
+  CHECK(tables->problems[0].find("senders: \"no domain\" is no domain") != std::string::npos);
+  CHECK(tables->problems[1].find("nowhere") != std::string::npos);
+}
+
 }  // namespace mansio::route
