@@ -1,6 +1,6 @@
 #include "mail/convert.hpp"
 
-#include <algorithm>
+#include <utility>
 
 #include "base/text.hpp"
 #include "mail/convert_encoders.hpp"
@@ -124,6 +124,7 @@ class ContentWriter final : public PartHandler {
     }
     if (separator || encodes) out += "\r\n";
     unseparated_message_ = !separator && part.kind == PartKind::message;
+    unseparated_filler_ = !separator && part.kind == PartKind::multipart;
     column_ = 0;
     held_line_end_ = false;
   }
@@ -178,6 +179,8 @@ class ContentWriter final : public PartHandler {
     }
   }
   void filler_text(std::string_view text) {
+    // Changed, it might become a field of the header that it ended.
+    if (std::exchange(unseparated_filler_, false) && (!is_ascii(text) || has_odd_octet(text))) out += "\r\n";
     for (char c : text) {
       if (++column_ > line_octets) {
         out += "\r\n";
@@ -193,6 +196,7 @@ class ContentWriter final : public PartHandler {
   std::size_t labelled_ = 0;        // 1 + index of the part whose encoding has been written
   std::size_t column_ = 0;          // in header and filler lines
   bool unseparated_message_ = false;   // the header of a message/rfc822 part ended without an empty line
+  bool unseparated_filler_ = false;    // the same of a multipart
   bool held_line_end_ = false;      // a line's CRLF that may turn out to be a boundary's
   PartChange held_change_ = PartChange::none;
 };

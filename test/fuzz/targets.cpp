@@ -5,6 +5,8 @@
 
 namespace fuzz {
 
+using namespace std::string_view_literals;
+
 void require(bool holds, const char* invariant) {
   if (holds) return;
   std::fprintf(stderr, "broken invariant: %s\n", invariant);
@@ -17,7 +19,29 @@ std::span<const Target> targets() {
       {"command", command,
        {"EHLO [IPv6:::1]", "MAIL FROM:<@a.test,@b.test:u@d.test> SIZE=1 BODY=8BITMIME RET=FULL ENVID=a+2B SMTPUTF8 AUTH=<>",
         "RCPT TO:<\"a>b\"@c.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+40b", "BDAT 100 LAST", "AUTH PLAIN AGEAYg==", "VRFY a SMTPUTF8"}},
+      {"convert", convert,
+       {"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--b\r\n\r\n\xc3\xa4 \r\n--b\r\n"
+        "Content-Type: image/x\r\n\r\n\xff\r\n--b\r\nContent-Type: multipart/digest; boundary=\"c\"\r\n\r\n--c\r\n\r\nA: b\r\n\r\n\xe4\r\n--c--\r\n--b--\r\n",
+        "Content-Type: message/rfc822\r\n\r\nContent-Type: text/plain\r\n\r\n\xe4\r\n", "A: b\r\n\r\n\xe4"}},
       {"data", data, {"a\r\n..b\r\n.\r\nQUIT\r\n", "a\n.\r\nb\r.\r\n.\r\r\n\n.\n\r\n.\r\n"}},
+      {"dns", dns,
+       {"AB\201\200\000\001\000\002\000\000\000\001\001a\001t\000\000\017\000\001\001a\001t\000\000\017\000\001"
+        "\000\000\000<\000\012\000\012\002mx\001a\001t\000\001a\001t\000\000\017\000\001\000\000\000<\000\003\000"
+        "\000\000\000\000)\004\320\000\000\000\000\000\000"sv,
+        "AB\201\200\000\001\000\002\000\000\000\000\001a\001t\000\000\001\000\001\001a\001t\000\000\005\000\001"
+        "\000\000\000\011\000\005\001b\001t\000\001b\001t\000\000\001\000\001\000\000\000\011\000\004\300\000\002"
+        "\001"sv,
+        "AB\201\200\000\001\000\001\000\000\000\000\001a\001t\000\000\034\000\001\001a\001t\000\000\034\000\001"
+        "\000\000\000\011\000\020 \001\015\270\000\000\000\000\000\000\000\000\000\000\000\001"sv,
+        "AB\201\200\000\001\000\001\000\000\000\000\001a\001t\000\000\020\000\001\001a\001t\000\000\020\000\001"
+        "\000\000\000\011\000\011\005hello\000\001x"sv,
+        "AB\201\200\000\001\000\001\000\000\000\000\003_25\004_tcp\001a\001t\000\0004\000\001\003_25\004_tcp\001a"
+        "\001t\000\0004\000\001\000\000\000\011\000\005\003\001\001\253\315"sv,
+        "AB\201\203\000\001\000\000\000\001\000\000\001a\001t\000\000\014\000\001\001t\000\000\006\000\001\000"
+        "\000\000\011\000\037\002ns\001t\000\001h\001t\000\000\000\000\001\000\000\000\002\000\000\000\003\000"
+        "\000\000\004\000\000\000\005"sv,
+        "AB\201\200\000\001\000\001\000\000\000\000\001a\001t\000\000\001\000\001\001a\001t\000\000\005\000\001"
+        "\000\000\000\011\000\005\001a\001t\000"sv}},
       {"dsn", dsn, {"550-5.1.1 no\r\n550 5.1.1 such user\x1b[0m", "Subject: a\r\n b\r\n\r\nbody\r\n--=_1_0_=\r\n"}},
       {"envelope", envelope,
        {"mansio-envelope 1\nreceived: 1700000000.000000001\nsender: \"a\\x5c\\x5cb\"@c.test\nbody: 8bitmime\nret: full\nsmtputf8: yes\n"
