@@ -218,6 +218,12 @@ void Stream::interrupt() {
   box_->interrupted = true;
   if (box_->reader) box_->finish_read(fail(Fault::cancelled, "stopped", ECANCELED));
 }
+void Stream::abort() {
+  box_->interrupted = true;
+  // What is resumed may destroy the stream: nothing after it. One coroutine reads and writes, so only one can wait.
+  if (box_->writer) box_->finish_write(fail(Fault::cancelled, "stopped", ECANCELED));
+  else if (box_->reader) box_->finish_read(fail(Fault::cancelled, "stopped", ECANCELED));
+}
 void Stream::clear_interrupt() noexcept { box_->interrupted = false; }
 void Stream::shutdown() noexcept { ::shutdown(box_->fd(), SHUT_WR); }
 void Stream::reset_on_close() noexcept { box_->reset = true; }

@@ -77,6 +77,8 @@ class Stream {
   bool input_waiting() const noexcept;
   // A waiting read, or the next one, returns Fault::cancelled: the way to stop somebody else's coroutine.
   void interrupt();
+  // Like interrupt(), and a write that waits ends too, also Fault::cancelled: the stream is then of no use.
+  void abort();
   // Reads after it may wait again.
   void clear_interrupt() noexcept;
   // Ends our sending side.

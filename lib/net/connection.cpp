@@ -89,7 +89,7 @@ event::Task<> Connection::linger(event::Deadline deadline) {
 
 void Connection::interrupt() {
   interrupted_ = true;
-  stream_.interrupt();
+  stream_.abort();       // last: what it resumes may destroy this connection
 }
 
 void Connection::finish() {

@@ -40,11 +40,12 @@ class Connection {
   event::Task<> linger(event::Deadline deadline);
 
   // For the owner. A read that waits, or the next one, gives Fault::cancelled.
-  void interrupt();                      // end at once
+  void interrupt();                      // end at once: a write that waits ends too
   void finish();                         // end as soon as nothing is under way: the reader decides, by resume()
   // For the reader, after Fault::cancelled: true when it was only finish(), and reads wait again.
   bool resume() noexcept;
   bool finishing() const noexcept { return finishing_; }
+  bool interrupted() const noexcept { return interrupted_; }
 
   event::Endpoint peer() const { return stream_.peer(); }
   event::Endpoint local() const { return stream_.local(); }

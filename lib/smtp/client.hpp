@@ -3,7 +3,6 @@
 // Everything from the server is bounded, and decided by code alone (RFC 5321 §4.2).
 #pragma once
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,20 +10,10 @@
 #include "base/status.hpp"
 #include "event/task.hpp"
 #include "mail/envelope.hpp"
-#include "net/connection.hpp"
+#include "smtp/capabilities.hpp"
+#include "smtp/client_channel.hpp"
 
 namespace mansio::smtp {
-
-// What EHLO offered; keywords in any case.
-struct Capabilities {
-  Capabilities() = default;
-  bool esmtp = false;              // EHLO was accepted, not HELO
-  bool pipelining = false, chunking = false, binarymime = false, eight_bit = false, smtputf8 = false, dsn = false,
-       starttls = false, size = false;
-  std::uint64_t size_limit = 0;    // of SIZE; 0: no fixed limit (RFC 1870 §4)
-  std::uint32_t rcpt_max = 0, mail_max = 0, rcpt_domain_max = 0;   // LIMITS, RFC 9422; 0: not said
-  std::vector<std::string> auth;   // mechanisms, upper case
-};
 
 // RFC 5321 §4.5.3.2: the minimum a client waits.
 struct ClientTimeouts {
@@ -34,9 +23,11 @@ struct ClientTimeouts {
       data_end{std::chrono::minutes(10)}, quit{std::chrono::seconds(10)};
 };
 
-// Where the bytes of a message come from. CRLF line ends unless the message is BINARYMIME.
+// Where the bytes of a message come from. CRLF line ends unless the message is BINARYMIME: a bare CR or LF is 554 5.6.0 and
+// ends the connection.
 struct ContentSource {
-  // The next piece, valid until the next call; empty at the end. An error means that the content can't be sent whole.
+  // The next piece, valid until the next call; empty at the end. An error means that the content can't be sent whole: the
+  // connection is dropped before the end of data, and every recipient gets 451 (D-059).
   virtual event::Task<Result<std::string_view>> next() = 0;
 
  protected:
@@ -56,7 +47,7 @@ struct Transaction {
   Transaction() = default;
   std::string sender;              // "": the null reverse-path
   std::vector<TransactionRecipient> recipients;     // not empty
-  std::uint64_t size = 0;          // octets with CRLFs, without stuffing (RFC 1870 §5)
+  std::uint64_t size = 0;          // octets with CRLFs, without stuffing (RFC 1870 §5): exactly what `content` gives
   mail::Body body = mail::Body::unspecified;        // eight_bit and binary only when the server offers it
   bool smtputf8 = false;           // only when the server offers it
   mail::Return ret = mail::Return::unspecified;
@@ -73,8 +64,8 @@ struct TransactionResult {
   std::vector<Stage> stages;       // where each was decided
   bool reusable = false;           // the session may carry another transaction
   bool unknown = false;            // the end of data was sent, but its answer never came: it may have been delivered
-  bool host_trouble = false;       // 421, or the connection broke before the end of data was sent: another host may be tried
-                                   // for the recipients that have a 4xx
+  bool host_trouble = false;       // 421, or the connection or the protocol broke before the end of data was sent: another host
+                                   // may be tried for the recipients that have a 4xx. Never together with `unknown`
 };
 
 struct ClientOptions {
@@ -92,25 +83,36 @@ class ClientSession {
   // server said, or 4xx of ours; `stage()` tells where.
   event::Task<Status> start();
 
-  // One message. More than Capabilities::rcpt_max recipients, or more than mail_max messages, is the caller's fault.
+  // One message. More than Capabilities::rcpt_max recipients, or more than mail_max messages, is the caller's fault. What can't
+  // be said to this server is refused without a word to it: a message over its SIZE (552 5.3.4), 8-bit addresses without
+  // SMTPUTF8 (550 5.6.7), a body that it doesn't take (554 5.6.3).
   event::Task<TransactionResult> send(Transaction* transaction);
 
-  // Says goodbye politely, within timeouts.quit. The connection is closed by the destructor.
+  // Says goodbye politely, within timeouts.quit, and closes. Nothing is said when the session broke.
   event::Task<> quit();
 
   const Capabilities& capabilities() const noexcept { return capabilities_; }
   Stage stage() const noexcept { return stage_; }
   std::uint32_t messages() const noexcept { return messages_; }      // MAIL commands so far
   // Idle, did the server say something (421, or its end)? Then it can't be used any more.
-  bool stale() const noexcept { return connection_.input_waiting(); }
-  void interrupt() { connection_.interrupt(); }
+  bool stale() const noexcept { return channel_.stale(); }
+  // Ends a read or write that waits, and all that follow: 451 4.3.2, or `unknown` when the end of data was sent.
+  void interrupt() { channel_.interrupt(); }
 
  private:
-  net::Connection connection_;
+  event::Task<Status> greet();
+  event::Task<Status> hello();
+  event::Task<Result<ServerReply>> say_hello(std::string_view verb);
+  Status broke(const Error& error);
+
+  ClientChannel channel_;
   ClientOptions options_;
   Capabilities capabilities_;
   Stage stage_ = Stage::greeting;
   std::uint32_t messages_ = 0;
 };
+
+// 451 for a conversation that ended at `stage` without the server's word.
+Status broken_session(const Error& error, Stage stage);
 
 }  // namespace mansio::smtp

@@ -1,0 +1,34 @@
+#include "smtp/client_channel.hpp"
+
+namespace mansio::smtp {
+
+event::Task<Result<ServerReply>> ClientChannel::reply(Duration limit, std::size_t keep) {
+  if (!connection_) co_return fail(Fault::closed, "not connected");
+  auto deadline = event::Deadline::in(limit);
+  ReplyParser parser(keep);
+  while (!parser.done()) {
+    auto chunk = co_await connection_->read_chunk(deadline);
+    if (!chunk) co_return std::unexpected(chunk.error());
+    std::size_t used = parser.feed(*chunk);
+    connection_->unread(chunk->substr(used));
+    if (parser.malformed()) co_return fail(Fault::invalid, "the server said what is no SMTP reply");
+  }
+  co_return parser.take();
+}
+
+event::Task<Result<>> ClientChannel::write(std::string_view bytes, Duration limit) {
+  if (!connection_) co_return fail(Fault::closed, "not connected");
+  if (connection_->interrupted()) co_return fail(Fault::cancelled, "stopped");
+  if (connection_->has_input()) co_return fail(Fault::invalid, "the server spoke unasked");
+  auto written = co_await connection_->write(bytes, event::Deadline::in(limit));
+  co_return written;
+}
+
+event::Task<Result<ServerReply>> ClientChannel::ask(std::string command, Duration limit, std::size_t keep) {
+  auto written = co_await write(command, limit);
+  if (!written && written.error().fault() != Fault::closed) co_return std::unexpected(written.error());
+  auto answer = co_await reply(limit, keep);
+  co_return answer;
+}
+
+}  // namespace mansio::smtp
