@@ -1,6 +1,7 @@
 #include "mail/mime.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/text.hpp"
@@ -14,6 +15,7 @@ constexpr std::uint64_t every_octet = 0x0101010101010101;
 std::uint64_t word_at(const char* at) noexcept {
   std::uint64_t word = 0;
   std::memcpy(&word, at, sizeof word);
+  if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
   return word;
 }
 
@@ -42,22 +44,28 @@ void ContentScanner::scan(std::string_view piece) noexcept {
   std::uint64_t seen = 0;
   std::size_t i = 0;
   const char* data = piece.data();
-  auto each = [&](std::size_t end) {
-    for (; i < end; ++i) {
-      auto octet = static_cast<unsigned char>(data[i]);
-      seen |= octet;
-      if (octet < 0x0e) special(octet, size_ + i);
+  // The lowest octet of a word that low_octets() marks is one; a mark above it may be a borrow's, which special() ignores.
+  auto marked = [&](std::uint64_t marks, std::size_t at) {
+    for (; marks != 0; marks &= marks - 1) {
+      std::size_t place = at + static_cast<std::size_t>(std::countr_zero(marks)) / 8;
+      special(static_cast<unsigned char>(data[place]), size_ + place);
     }
   };
-  while (i + 32 <= piece.size()) {
+  for (; i + 32 <= piece.size(); i += 32) {
     std::uint64_t a = word_at(data + i), b = word_at(data + i + 8), c = word_at(data + i + 16), d = word_at(data + i + 24);
     seen |= a | b | c | d;
-    if ((low_octets(a) | low_octets(b)) != 0) each(i + 16);
-    else i += 16;
-    if ((low_octets(c) | low_octets(d)) != 0) each(i + 16);
-    else i += 16;
+    std::uint64_t low_a = low_octets(a), low_b = low_octets(b), low_c = low_octets(c), low_d = low_octets(d);
+    if ((low_a | low_b | low_c | low_d) == 0) continue;
+    marked(low_a, i);
+    marked(low_b, i + 8);
+    marked(low_c, i + 16);
+    marked(low_d, i + 24);
   }
-  each(piece.size());
+  for (; i < piece.size(); ++i) {
+    auto octet = static_cast<unsigned char>(data[i]);
+    seen |= octet;
+    special(octet, size_ + i);
+  }
   if ((seen & every_octet * 0x80) != 0) eight_bit_ = true;
   size_ += piece.size();
 }
