@@ -44,10 +44,11 @@ std::expected<Parameter, Status> split_parameter(std::string_view word, bool all
   return parameter;
 }
 
-// Encoded as RFC 3461 §4, and printable ASCII once decoded (§4.2, §4.4): no line break for anybody later (S-013).
+// Encoded as RFC 3461 §4, and printable once decoded (§4.2, §4.4): no line break for anybody later (S-013). The RFC wants
+// ASCII; postfix encodes the octets of a UTF-8 address as rfc822 as well, and to refuse that would return the mail.
 bool is_clean_xtext(std::string_view text) {
   auto decoded = xtext_decode(text);
-  return decoded && !has_control(*decoded) && is_ascii(*decoded);
+  return decoded && !has_control(*decoded) && is_utf8(*decoded);
 }
 
 Checked set_size(MailArguments& out, const Parameter& p) {

@@ -137,8 +137,10 @@ TEST_CASE("RCPT and its parameters (R-037, R-039, R-161, R-164, S-013)") {
   CHECK(a.orcpt == "rfc822;Bob+40c.test");
   CHECK(take<RcptArguments>("RCPT TO:<b@c.test> NOTIFY=never").notify == mail::Notify::never);
   CHECK(take<RcptArguments>("RCPT TO:<b@c.test> ORCPT=utf-8;j\xc3\xb6@c.test", true).orcpt == "utf-8;j\xc3\xb6@c.test");
+  // What postfix makes of a UTF-8 address: octets that are UTF-8 once decoded.
+  CHECK(take<RcptArguments>("RCPT TO:<b@c.test> ORCPT=rfc822;j+C3+B6@c.test").orcpt == "rfc822;j+C3+B6@c.test");
   for (std::string bad : {"NOTIFY", "NOTIFY=", "NOTIFY=NEVER,DELAY", "NOTIFY=NEVER,NEVER", "NOTIFY=SUCCESS,", "NOTIFY=x", "ORCPT=a@b", "ORCPT=rfc822;",
-                          "ORCPT=;a", "ORCPT=rfc822;a+0D+0AX-Evil:+20y", "ORCPT=rfc822;a+00", "ORCPT=rfc822;a+zz", "ORCPT=r f;a",
+                          "ORCPT=;a", "ORCPT=rfc822;a+0D+0AX-Evil:+20y", "ORCPT=rfc822;a+00", "ORCPT=rfc822;a+zz", "ORCPT=rfc822;a+C3", "ORCPT=r f;a",
                           "NOTIFY=DELAY NOTIFY=DELAY", "ORCPT=utf-8;\xc3\xa4"}) {
     INFO(bad);
     CHECK(outcome("RCPT TO:<b@c.test> " + bad).starts_with("501 5.5.4"));
