@@ -23,7 +23,6 @@ void command(std::string_view input);
 void convert(std::string_view input);
 void data(std::string_view input);
 void dns(std::string_view input);
-void dns(std::string_view input);
 void dsn(std::string_view input);
 void envelope(std::string_view input);
 void header(std::string_view input);
