@@ -1,7 +1,6 @@
-// Delivery status notifications: RFC 3461 §6, RFC 3464, multipart/report of RFC 6522. Pure: facts in, the content of a
-// message out. It has CRLF line ends, no line over 998 octets, and header fields of its own in ASCII; text of remote
-// hosts is cut, escaped and folded (S-019, S-143). RFC 6533's message/global forms are not written yet: an
-// internationalised address goes as utf-8-addr-xtext, which RFC 6533 §3 allows in a 7-bit report.
+// Delivery status notifications: RFC 3461 §6, RFC 3464, multipart/report of RFC 6522, internationalised by RFC 6533. Pure:
+// facts in, the content of a message out. It has CRLF line ends, no line over 998 octets, and header fields of its own
+// in ASCII (but for an internationalised To); text of remote hosts is cut, escaped and folded (S-019, S-143).
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "base/quantity.hpp"
 #include "base/status.hpp"
 #include "mail/address.hpp"
+#include "mail/templates.hpp"
 
 namespace mansio::mail {
 
@@ -24,7 +24,7 @@ struct DsnRecipient {
   DsnAction action;
   Status status;
   std::string orcpt;           // as given at RCPT, "rfc822;xtext", or "": then no Original-Recipient is written
-  std::string remote_host;     // who answered; "": the status is our own
+  std::string remote_host;     // who answered, "mx.example [192.0.2.1]:25"; "": the status is our own
   std::string remote_reply;    // what it answered, as it came; "": the status' own words
   std::optional<Time> last_attempt, will_retry_until;
 };
@@ -34,6 +34,7 @@ struct Dsn {
   std::string reporting_host;      // Reporting-MTA
   std::string mail_name;           // domain of the From address; "": reporting_host
   Address to;                      // the original's envelope sender
+  std::string postmaster;          // whom to ask; "": postmaster@ the reporting host
   std::string message_id;          // without angle brackets; unique, and the seed of the boundary
   std::string queue_id;            // of the original, told to the reader
   Time date{}, arrival{};
@@ -42,9 +43,12 @@ struct Dsn {
   std::string original;            // what is returned: header block, or the whole message when `full`
   bool full = false;               // RET=FULL: message/rfc822. Content that can't go so (NUL, bare CR or LF, lines
                                    // over 998) is cut down to its header
+  bool utf8 = false;               // the sender's side speaks SMTPUTF8: message/global-delivery-status, addresses as they
+                                   // are. Else they are escaped as utf-8-addr-xtext (RFC 6533 §3)
 };
 
-// Contains 8-bit bytes only when the returned original does (then BODY=8BITMIME) or `to` needs SMTPUTF8.
-std::string format_dsn(const Dsn& dsn);
+// Contains 8-bit bytes only when the returned original does or with `utf8` (then BODY=8BITMIME), or when `to` needs
+// SMTPUTF8. The words for people are of the one of `templates` that fits the actions.
+std::string format_dsn(const Dsn& dsn, const ReportTemplates& templates = default_templates());
 
 }  // namespace mansio::mail
