@@ -1,7 +1,6 @@
 // EntryList: the messages of one lane, first in, first out. A ring that grows and shrinks by doubling; an entry is packed
-// into 12 bytes (a queue id has 82 bits that say something), so a list costs at most 24 bytes an entry from 2 entries up.
+// into 12 bytes, so a list costs at most 24 bytes an entry from 2 entries up.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <memory>
 
@@ -53,24 +52,20 @@ class EntryList {
   }
 
  private:
-  using Packed = std::array<std::uint32_t, 3>;     // seconds; fraction and flags; origin
-  static Packed pack(const LaneEntry& e) noexcept {
-    std::uint32_t flags = (e.forced ? 1u : 0u) | (e.fresh ? 2u : 0u) | (e.warned ? 4u : 0u);
-    return {e.id.seconds, e.id.fraction << 8 | flags, static_cast<std::uint32_t>(e.id.origin)};
+  static spool::PackedId pack(const LaneEntry& e) noexcept {
+    return spool::PackedId(e.id, static_cast<std::uint8_t>((e.forced ? 1 : 0) | (e.fresh ? 2 : 0) | (e.warned ? 4 : 0)));
   }
-  static LaneEntry unpack(const Packed& p) noexcept {
+  static LaneEntry unpack(const spool::PackedId& packed) noexcept {
     LaneEntry entry;
-    entry.id.seconds = p[0];
-    entry.id.fraction = p[1] >> 8;
-    entry.id.origin = p[2];
-    entry.forced = (p[1] & 1u) != 0;
-    entry.fresh = (p[1] & 2u) != 0;
-    entry.warned = (p[1] & 4u) != 0;
+    entry.id = packed.id();
+    entry.forced = (packed.mark() & 1) != 0;
+    entry.fresh = (packed.mark() & 2) != 0;
+    entry.warned = (packed.mark() & 4) != 0;
     return entry;
   }
   // `capacity`: 0 or a power of two, not below size_.
   void resize(std::uint32_t capacity) {
-    auto larger = capacity == 0 ? nullptr : std::make_unique_for_overwrite<Packed[]>(capacity);
+    auto larger = capacity == 0 ? nullptr : std::make_unique_for_overwrite<spool::PackedId[]>(capacity);
     for (std::uint32_t i = 0; i < size_; ++i) larger[i] = slots_[(begin_ + i) & (capacity_ - 1)];
     slots_ = std::move(larger);
     capacity_ = capacity;
@@ -83,7 +78,7 @@ class EntryList {
     if (capacity != capacity_) resize(capacity);
   }
 
-  std::unique_ptr<Packed[]> slots_;
+  std::unique_ptr<spool::PackedId[]> slots_;
   std::uint32_t capacity_ = 0, begin_ = 0, size_ = 0;
 };
 

@@ -112,7 +112,7 @@ std::string deferred_path(const std::string& deferred, const QueueId& id) {
 }
 
 Result<> write_deferred(const std::string& deferred, const QueueId& id, const mail::Envelope& envelope, std::string_view head,
-                        int fd, std::uint64_t offset, std::uint64_t length, bool large, const Progress& progress) {
+                        int fd, std::uint64_t offset, std::uint64_t length, bool large, const Progress& progress, bool replaces) {
   std::string path = deferred_path(deferred, id);
   std::string directory = path.substr(0, path.find_last_of('/'));
   Result<> done;
@@ -144,7 +144,7 @@ Result<> write_deferred(const std::string& deferred, const QueueId& id, const ma
     return done;
   }
   done = sync_directory(directory);
-  if (!done) ::unlink(path.c_str());   // the message stays where it was, and only there
+  if (!done && !replaces) ::unlink(path.c_str());   // the message stays where it was, and only there
   return done;
 }
 

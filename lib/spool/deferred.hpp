@@ -29,9 +29,10 @@ struct DeferredFile {
 // deferred/xy/ID: xy are the last two digits of the id, so that a day's files spread.
 std::string deferred_path(const std::string& deferred, const QueueId& id);
 
-// The content, `length` bytes, comes from `fd` at `offset`; with `large` none is copied. Durable on return.
+// The content, `length` bytes, comes from `fd` at `offset`; with `large` none is copied. Durable on return. After an error
+// there is no such file, or, when it `replaces` one, the old or the new.
 Result<> write_deferred(const std::string& deferred, const QueueId& id, const mail::Envelope& envelope, std::string_view head,
-                        int fd, std::uint64_t offset, std::uint64_t length, bool large, const Progress& progress);
+                        int fd, std::uint64_t offset, std::uint64_t length, bool large, const Progress& progress, bool replaces);
 
 // Fault::invalid when it can't be understood (truncated, other id, wrong checksum).
 Result<DeferredFile> read_deferred(const std::string& deferred, const QueueId& id);

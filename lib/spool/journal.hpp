@@ -51,6 +51,11 @@ class Journal {
   event::Task<> close();    // writes what is pending
 
   std::size_t segments() const noexcept { return used_.size(); }
+  // The serial of the oldest of the `newest` segments in use; 0: there are no older ones.
+  std::uint64_t serial_of_newest(std::size_t newest) const noexcept {
+    if (used_.size() <= newest) return 0;
+    return newest == 0 ? UINT64_MAX : used_[used_.size() - newest]->header().serial;
+  }
 
  private:
   struct Pending {

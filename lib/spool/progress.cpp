@@ -11,6 +11,7 @@
 namespace mansio::spool {
 
 static constexpr std::int64_t time_limit = 9'000'000'000;   // seconds; further is past what nanoseconds can say
+static constexpr std::size_t host_limit = 255;
 
 bool Progress::finished() const noexcept {
   return std::ranges::all_of(recipients, [](const RecipientProgress& r) { return r.settled(); });
@@ -30,8 +31,10 @@ std::string format_progress(const Progress& progress) {
     const char* state = r.state == RecipientState::delivered ? "delivered" : r.state == RecipientState::failed ? "failed" : "waiting";
     auto enhanced = r.last.enhanced();
     int code = r.last.code() < 200 || r.last.code() > 599 ? 451 : r.last.code();
-    fmt::format_to(std::back_inserter(out), "recipient {} {} {} {}.{}.{} {}\n", i, state, code, enhanced.klass,
+    fmt::format_to(std::back_inserter(out), "recipient {} {} {} {}.{}.{} {}", i, state, code, enhanced.klass,
                    std::min<unsigned>(enhanced.subject, 999), std::min<unsigned>(enhanced.detail, 999), xtext_encode(r.last.text().substr(0, 2000)));
+    if (!r.host.empty()) out += " " + xtext_encode(std::string_view(r.host).substr(0, host_limit));
+    out += '\n';
   }
   return out;
 }
@@ -40,19 +43,22 @@ namespace {
 
 Result<> parse_recipient(const std::vector<std::string_view>& words, Progress& progress) {
   auto bad = [] { return fail(Fault::invalid, "state: broken recipient line"); };
-  if (words.size() != 6) return bad();
+  if (words.size() != 6 && words.size() != 7) return bad();     // without a host: written before there was one, or none
   auto index = parse_number(words[1]), code = parse_number(words[3]);
   auto parts = split(words[4], '.');
   auto text = xtext_decode(words[5]);
   if (!index || *index >= progress.recipients.size() || !code || *code < 200 || *code > 599 || parts.size() != 3 || !text) return bad();
   auto klass = parse_number(parts[0]), subject = parse_number(parts[1]), detail = parse_number(parts[2]);
   if (!klass || !subject || !detail || *subject > 999 || *detail > 999) return bad();
+  auto host = words.size() == 7 ? xtext_decode(words[6]) : std::string();
+  if (!host || host->size() > host_limit) return bad();
   RecipientProgress& r = progress.recipients[*index];
   if (words[2] == "delivered") r.state = RecipientState::delivered;
   else if (words[2] == "failed") r.state = RecipientState::failed;
   else if (words[2] != "waiting") return bad();
   if (*klass == 0) r.last = Status(static_cast<int>(*code), *text);
   else r.last = Status(static_cast<int>(*code), static_cast<std::uint16_t>(*subject), static_cast<std::uint16_t>(*detail), *text);
+  r.host = std::move(*host);
   return {};
 }
 

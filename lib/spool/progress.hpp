@@ -20,7 +20,7 @@ enum class RecipientState : std::uint8_t {
 struct RecipientProgress {
   RecipientState state = RecipientState::waiting;
   Status last{250, "not tried yet"};   // what the last attempt said
-  std::string host;                    // who said it: "mx.example [192.0.2.1]:25", or "" for ourselves
+  std::string host;                    // who said it: "mx.example [192.0.2.1]:25", or "" for ourselves; 255 octets are kept
   bool settled() const noexcept { return state != RecipientState::waiting; }
 };
 

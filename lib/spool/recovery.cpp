@@ -8,7 +8,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <unordered_set>
+#include <iterator>
+#include <set>
 
 #include "base/file.hpp"
 #include "spool/scan.hpp"
@@ -69,19 +70,16 @@ struct Spool::Recovery {
   struct Found {
     Entry entry;
     bool done = false, moved = false;
-    bool gone() const noexcept { return done || moved; }
   };
   std::unordered_map<QueueId, Found> journal;
-  std::vector<std::pair<QueueId, Time>> deferred;
+  std::vector<std::pair<QueueId, Time>> half_moved;   // in the journal and in deferred/
   std::vector<std::string> notices;
   std::vector<std::shared_ptr<Segment>> pinned;    // not to be reused: they hold what could not be saved
 
   void read_segments(const Spool& spool);
   void take(const std::shared_ptr<Segment>& segment, FoundRecord&& record);
   void save_damage(const Spool& spool, const std::shared_ptr<Segment>& segment, const Damage& damage);
-  void read_deferred_names(const Spool& spool);
-  void read_deferred_directory(const Spool& spool, const std::string& directory);
-  void remove_orphans(const Spool& spool);
+  void compare_with_deferred(const Spool& spool);
 };
 
 void Spool::Recovery::take(const std::shared_ptr<Segment>& segment, FoundRecord&& record) {
@@ -140,93 +138,177 @@ void Spool::Recovery::save_damage(const Spool& spool, const std::shared_ptr<Segm
                                 damage.to, where));
 }
 
-void Spool::Recovery::read_deferred_names(const Spool& spool) {
-  for (const std::string& name : names_in(spool.shard_.deferred())) {
-    if (name.size() == 2) read_deferred_directory(spool, spool.shard_.deferred() + "/" + name);
+// What the journal knows better than deferred/ does, before anybody works with either. Keeps what is still queued.
+void Spool::Recovery::compare_with_deferred(const Spool& spool) {
+  std::set<std::string> changed;
+  for (auto it = journal.begin(); it != journal.end();) {
+    auto& [id, found] = *it;
+    std::string path = deferred_path(spool.shard_.deferred(), id), directory = path.substr(0, path.find_last_of('/'));
+    bool queued = found.entry.segment && !found.done && !found.moved;
+    struct stat st {};
+    if (found.done) {
+      // Left by a `defer` that failed; the message was finished from the journal.
+      if (::unlink(path.c_str()) == 0) changed.insert(directory);
+    } else if (queued) {
+      ::unlink((directory + "/.new-" + id.text()).c_str());
+      if (::lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode)) {
+        half_moved.emplace_back(id, Time(std::chrono::seconds(st.st_mtim.tv_sec)));
+        queued = false;
+      }
+    }
+    it = queued ? std::next(it) : journal.erase(it);
+  }
+  for (const std::string& directory : changed) {
+    // Before the `done` record may be overwritten.
+    auto synced = sync_directory(directory);
+    if (!synced) notices.push_back(fmt::format("spool: {}: {}", directory, synced.error().text()));
   }
 }
 
-void Spool::Recovery::read_deferred_directory(const Spool& spool, const std::string& directory) {
+namespace {
+
+// One directory of deferred/.
+struct DeferredNames {
+  std::vector<std::pair<QueueId, Time>> messages;
+  std::vector<QueueId> unfinished;       // temporary files
+  std::vector<std::string> notices;
+};
+
+DeferredNames read_deferred_directory(const Shard& shard, const std::string& directory) {
+  DeferredNames out;
   for (const std::string& name : names_in(directory)) {
     std::string path = directory + "/" + name;
     auto id = QueueId::parse(name);
     struct stat st {};
     if (::lstat(path.c_str(), &st) != 0) continue;
     if (name.starts_with(".new-")) {
-      // Written by an earlier run and never finished: its message is still in the journal.
       auto of = QueueId::parse(std::string_view(name).substr(5));
-      if (of && !of->is_of(spool.shard_.generation())) ::unlink(path.c_str());
-    } else if (!id || !S_ISREG(st.st_mode) || path != deferred_path(spool.shard_.deferred(), *id)) {
-      quarantine(path, spool.shard_.corrupt(), [&](const std::string& text) { notices.push_back(text); }, "not a file of ours");
-    } else if (auto in = journal.find(*id); in != journal.end() && in->second.done) {
-      ::unlink(path.c_str());     // left by a `defer` that failed; the message was finished from the journal
-    } else if (!id->is_of(spool.shard_.generation())) {
-      deferred.emplace_back(*id, Time(std::chrono::seconds(st.st_mtim.tv_sec)));
+      if (of && !of->is_of(shard.generation())) out.unfinished.push_back(*of);
+    } else if (!id || !S_ISREG(st.st_mode) || path != deferred_path(shard.deferred(), *id)) {
+      quarantine(path, shard.corrupt(), [&](const std::string& text) { out.notices.push_back(text); }, "not a file of ours");
+    } else if (!id->is_of(shard.generation())) {
+      out.messages.emplace_back(*id, Time(std::chrono::seconds(st.st_mtim.tv_sec)));
     }
   }
+  return out;
 }
 
-// Files of large/ that no message names: of sessions that a crash cut off. Those of this run are left alone.
-void Spool::Recovery::remove_orphans(const Spool& spool) {
-  std::unordered_set<QueueId> needed;
-  for (auto& [id, found] : journal) {
-    if (!found.gone() && found.entry.segment) needed.insert(id);
-  }
-  for (auto& [id, next] : deferred) needed.insert(id);
-  for (const std::string& name : names_in(spool.shard_.large())) {
-    auto id = QueueId::parse(name);
-    if (id && !id->is_of(spool.shard_.generation()) && !needed.contains(*id)) ::unlink((spool.shard_.large() + "/" + name).c_str());
-  }
-}
+constexpr std::size_t told_at_once = 1000;     // then others have their turn on the loop
 
-void Spool::index_deferred(const QueueId& id) {
-  Entry entry;
-  entry.recovered = true;
-  index_.emplace(id, std::move(entry));
-}
+}  // namespace
 
 event::Task<> Spool::recover(Recovered recovered) {
   Recovery recovery;
   auto read = [&] {
     recovery.read_segments(*this);
-    recovery.read_deferred_names(*this);
-    recovery.remove_orphans(*this);
+    recovery.compare_with_deferred(*this);
     return true;
   };
   co_await files_.run(read);
   for (const std::string& text : recovery.notices) notice_(text);
+  bool damaged = !recovery.notices.empty();
   for (const auto& segment : recovery.pinned) ++segment->live;
-  std::vector<std::pair<QueueId, Time>> half_moved;
-  for (auto& [id, next] : recovery.deferred) {
-    auto in_journal = recovery.journal.find(id);
-    if (in_journal != recovery.journal.end() && in_journal->second.entry.segment && !in_journal->second.gone()) {
-      in_journal->second.moved = true;
-      half_moved.emplace_back(id, next);
-      continue;
-    }
-    index_deferred(id);
-    recovered(id, next);
-  }
+  recovery.pinned.clear();
+  co_await take_journal(recovery, recovered);
+  old_segments_.clear();
+  co_await finish_moves(recovery, recovered);
+  journal_.allow_recycling();
+  co_await take_deferred(recovered);
+  co_await remove_orphans(damaged);
+  recovering_ = false;
+}
+
+event::Task<> Spool::take_journal(Recovery& recovery, Recovered& recovered) {
+  // All of them are counted before the loop goes on: the queue may finish the first while the last is told.
+  std::vector<QueueId> ids;
   for (auto& [id, found] : recovery.journal) {
-    if (found.gone() || !found.entry.segment || index_.contains(id)) continue;
     ++found.entry.segment->live;
     index_.emplace(id, std::move(found.entry));
-    recovered(id, id.time());
+    ids.push_back(id);
   }
   recovery.journal.clear();
-  recovery.pinned.clear();
-  old_segments_.clear();
-  // A crash came between the deferred file and its `moved` record, which must be durable before the file may go:
-  // else the record in the journal would outlive it.
-  for (auto& [id, next] : half_moved) {
+  std::ranges::sort(ids);
+  auto pause = [] { return true; };
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    recovered(ids[i], ids[i].time());
+    if (i % told_at_once == told_at_once - 1) co_await files_.run(pause);
+  }
+}
+
+// A crash came between the deferred file and its `moved` record, which must be durable before the file may go: else the
+// record in the journal would outlive it.
+event::Task<> Spool::finish_moves(Recovery& recovery, Recovered& recovered) {
+  for (auto& [id, next] : recovery.half_moved) {
     Outgoing record(RecordType::moved, id);
     auto place = co_await journal_.append(std::move(record));
     if (!place) continue;     // closing; the next run finds it again
-    index_deferred(id);
+    deferred_.insert(id);
     recovered(id, next);
   }
-  recovering_ = false;
-  journal_.allow_recycling();
+}
+
+// One directory after the other, so that neither memory nor the loop feels how many wait.
+event::Task<> Spool::take_deferred(Recovered& recovered) {
+  std::vector<std::string> directories;
+  auto list = [&] {
+    directories = names_in(shard_.deferred());
+    return true;
+  };
+  co_await files_.run(list);
+  auto pause = [] { return true; };
+  for (const std::string& name : directories) {
+    if (name.size() != 2) continue;
+    std::string directory = shard_.deferred() + "/" + name;
+    auto read = [&] { return read_deferred_directory(shard_, directory); };
+    DeferredNames found = co_await files_.run(read);
+    for (const std::string& text : found.notices) notice_(text);
+    // Of messages that this run has told of already, the file may be this run's own.
+    std::erase_if(found.unfinished, [&](const QueueId& id) { return contains(id); });
+    if (!found.unfinished.empty()) {
+      auto discard = [&] {
+        for (const QueueId& id : found.unfinished) ::unlink((directory + "/.new-" + id.text()).c_str());
+        return true;
+      };
+      co_await files_.run(discard);
+    }
+    std::size_t told = 0;
+    for (auto& [id, next] : found.messages) {
+      if (contains(id) || !deferred_.insert(id)) continue;
+      recovered(id, next);
+      if (++told % told_at_once == 0) co_await files_.run(pause);
+    }
+  }
+}
+
+// Files of large/ that no message names: of sessions that a crash cut off. Those of this run are left alone. When part of
+// the journal could not be read, one may belong to a message there: then it is kept for a human.
+event::Task<> Spool::remove_orphans(bool damaged) {
+  std::vector<QueueId> orphans;
+  auto list = [&] {
+    for (const std::string& name : names_in(shard_.large())) {
+      auto id = QueueId::parse(name);
+      if (id && !id->is_of(shard_.generation())) orphans.push_back(*id);
+    }
+    return true;
+  };
+  co_await files_.run(list);
+  std::erase_if(orphans, [&](const QueueId& id) { return contains(id) || stuck_.contains(id); });
+  if (orphans.empty()) co_return;
+  std::vector<std::string> notices;
+  auto discard = [&] {
+    for (const QueueId& id : orphans) {
+      if (!damaged) {
+        ::unlink(large_path(id).c_str());
+        continue;
+      }
+      std::string to = shard_.corrupt() + "/" + id.text() + ".content";
+      bool moved = ::rename(large_path(id).c_str(), to.c_str()) == 0;
+      if (moved) notices.push_back(fmt::format("spool: no message names {}, and part of the journal is damaged: moved to {}", large_path(id), to));
+    }
+    return true;
+  };
+  co_await files_.run(discard);
+  for (const std::string& text : notices) notice_(text);
 }
 
 }  // namespace mansio::spool

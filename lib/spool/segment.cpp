@@ -82,7 +82,7 @@ Result<> Segment::append(std::span<Outgoing* const> records) {
     Checksum sum(header.seed(header_.serial));
     sum.update(record->front);
     sum.update(record->head);
-    sum.update(record->content);
+    if (record->content) sum.update(*record->content);
     header.sum = sum.value();
     std::string head = header.encode();
     sums.update(head);
@@ -90,7 +90,7 @@ Result<> Segment::append(std::span<Outgoing* const> records) {
     record->payload_offset = end_ + buffer_.size();
     buffer_ += record->front;
     buffer_ += record->head;
-    buffer_ += record->content;
+    if (record->content) buffer_ += *record->content;
     buffer_.append(header.padded() - header.length, '\0');
   }
   batch.length = buffer_.size() - BatchHeader::size;

@@ -18,9 +18,9 @@ struct Outgoing {
   QueueId id;
   std::string front;      // layout and envelope, or the whole of a small record
   std::string head;
-  std::string content;
+  std::shared_ptr<const std::string> content;   // null: none
   std::uint64_t payload_offset = 0;   // given by append
-  std::uint64_t length() const noexcept { return front.size() + head.size() + content.size(); }
+  std::uint64_t length() const noexcept { return front.size() + head.size() + (content ? content->size() : 0); }
 };
 
 class Segment {

@@ -51,7 +51,8 @@ event::Task<Result<std::shared_ptr<Message>>> Spool::commit(QueueId id, const ma
   layout.large = large != nullptr;
   record.front = layout.encode() + text;
   record.head = std::move(head);
-  record.content = std::move(content);
+  auto shared = std::make_shared<const std::string>(std::move(content));
+  record.content = shared;
   auto place = co_await journal_.append(std::move(record));
   if (!place) co_return std::unexpected(place.error());
   Entry entry;
@@ -67,6 +68,7 @@ event::Task<Result<std::shared_ptr<Message>>> Spool::commit(QueueId id, const ma
     message->content.file_key = place->segment->header().serial;
     message->content.offset = place->offset + MessageLayout::size + layout.envelope + layout.head;
     message->content.owner = place->segment;
+    if (length <= options_.keep_content) message->content.memory = std::move(shared);
   }
   message->content.length = length;
   index_.emplace(id, std::move(entry));
@@ -75,33 +77,37 @@ event::Task<Result<std::shared_ptr<Message>>> Spool::commit(QueueId id, const ma
 
 // ---- reading
 
-event::Task<Result<std::shared_ptr<Message>>> Spool::load(QueueId id) {
+std::optional<Spool::Entry> Spool::entry_of(const QueueId& id) const {
   auto it = index_.find(id);
-  if (it == index_.end()) co_return fail(Fault::not_found, "no such message");
-  Entry entry = it->second;
-  auto work = [&] { return entry.segment ? read_journal(id, entry) : read_deferred_message(id); };
+  return it == index_.end() ? std::nullopt : std::optional<Entry>(it->second);
+}
+
+event::Task<Result<std::shared_ptr<Message>>> Spool::load(QueueId id) {
+  std::optional<Entry> entry = entry_of(id);
+  if (!entry && !deferred_.contains(id)) co_return fail(Fault::not_found, "no such message");
+  auto work = [&] { return entry ? read_journal(id, *entry) : read_deferred_message(id); };
   auto message = co_await files_.run(work);
   if (message) co_return message;
   Fault fault = message.error().fault();
   if (fault == Fault::invalid) {
     std::string why = message.error().text();
     co_await give_up_unreadable(id, std::move(entry), std::move(why));
-  } else if (fault == Fault::not_found && !entry.segment) {
+  } else if (fault == Fault::not_found && !entry) {
     // Finished before a crash, and removed by read_deferred_message; or an admin removed the file (D-105).
-    index_.erase(id);
+    forget(id);
   }
   co_return message;
 }
 
 // Nothing is deleted, a human decides: the message's bytes and its large file go to corrupt/.
-Result<> Spool::set_aside(QueueId id, const Entry& entry) const {
+Result<> Spool::set_aside(QueueId id, std::optional<Entry> entry) const {
   std::string to = shard_.corrupt() + "/" + id.text();
   Result<> done;
-  if (!entry.segment) {
+  if (!entry) {
     if (::rename(deferred_path(shard_.deferred(), id).c_str(), to.c_str()) != 0) done = fail_errno("rename to " + to);
   } else {
-    std::string bytes(static_cast<std::size_t>(entry.length), '\0');
-    done = pread_all(entry.segment->fd(), bytes.data(), bytes.size(), entry.offset);
+    std::string bytes(static_cast<std::size_t>(entry->length), '\0');
+    done = pread_all(entry->segment->fd(), bytes.data(), bytes.size(), entry->offset);
     if (done) done = replace_file(to, bytes, 0600);
   }
   if (done && ::rename(large_path(id).c_str(), (to + ".content").c_str()) != 0 && errno != ENOENT) done = fail_errno("rename to " + to);
@@ -109,23 +115,26 @@ Result<> Spool::set_aside(QueueId id, const Entry& entry) const {
   return done;
 }
 
-event::Task<> Spool::give_up_unreadable(QueueId id, Entry entry, std::string why) {
+event::Task<> Spool::give_up_unreadable(QueueId id, std::optional<Entry> entry, std::string why) {
   auto work = [&] { return set_aside(id, entry); };
   auto kept = co_await files_.run(work);
   if (!kept) {
     // It stays where it is, and its segment with it.
     notice_(fmt::format("spool: message {} can't be read ({}) nor put into {} ({})", id.text(), why, shard_.corrupt(), kept.error().text()));
+    stuck_.insert(id);
     index_.erase(id);
+    deferred_.erase(id);
     co_return;
   }
   notice_(fmt::format("spool: message {} can't be read ({}): kept in {}", id.text(), why, shard_.corrupt()));
-  if (entry.segment) {
+  if (entry) {
     Outgoing record(RecordType::done, id);
     auto place = co_await journal_.append(std::move(record));
-    if (place) forget_journal_entry(id);
+    // Not durable: the segment stays, and the next run finds it there.
+    if (!place) index_.erase(id);
   }
-  index_.erase(id);
-  entry.segment.reset();
+  forget(id);
+  entry.reset();
   journal_.recycle();
 }
 
@@ -203,103 +212,10 @@ Result<std::shared_ptr<Message>> Spool::read_deferred_message(QueueId id) const 
 
 std::vector<QueueId> Spool::ids() const {
   std::vector<QueueId> out;
-  out.reserve(index_.size());
+  out.reserve(messages());
   for (const auto& [id, entry] : index_) out.push_back(id);
+  deferred_.for_each([&](const QueueId& id) { out.push_back(id); });
   return out;
-}
-
-// ---- outcomes
-
-void Spool::forget_journal_entry(const QueueId& id) {
-  auto it = index_.find(id);
-  if (it == index_.end() || !it->second.segment) return;
-  --it->second.segment->live;
-  it->second.segment.reset();
-  it->second.progress = {};
-}
-
-event::Task<Result<>> Spool::settle(std::shared_ptr<Message> message) {
-  auto it = index_.find(message->id);
-  if (it == index_.end()) co_return fail(Fault::not_found, "no such message");
-  if (it->second.segment) {
-    Outgoing record(RecordType::settled, message->id);
-    record.front = format_progress(message->progress);
-    auto place = co_await journal_.append(std::move(record));
-    if (!place) co_return std::unexpected(place.error());
-    co_return {};
-  }
-  bool rewrite = it->second.suspect;
-  auto work = [&] { return append_or_rewrite(*message, rewrite); };
-  auto done = co_await files_.run(work);
-  it = index_.find(message->id);
-  if (it != index_.end()) it->second.suspect = !done;
-  co_return done;
-}
-
-// D-003, D-055: after a failed sync what the file seems to hold is not believed; a new one takes its place.
-Result<> Spool::append_or_rewrite(const Message& message, bool rewrite) const {
-  auto file = read_deferred(shard_.deferred(), message.id);
-  if (!file) return std::unexpected(file.error());
-  if (rewrite) {
-    return write_deferred(shard_.deferred(), message.id, file->envelope, file->head, file->file->get(), file->content_offset,
-                          file->content_length, file->large, message.progress);
-  }
-  auto end = append_state(file->file->get(), file->states_end, message.progress);
-  if (!end) return std::unexpected(end.error());
-  return {};
-}
-
-event::Task<Result<>> Spool::defer(std::shared_ptr<Message> message) {
-  auto it = index_.find(message->id);
-  if (it == index_.end()) co_return fail(Fault::not_found, "no such message");
-  if (!it->second.segment) {
-    auto done = co_await settle(message);
-    co_return done;
-  }
-  bool large = it->second.large;
-  auto work = [&] {
-    return write_deferred(shard_.deferred(), message->id, message->envelope, message->head, message->content.fd,
-                          message->content.offset, message->content.length, large, message->progress);
-  };
-  auto written = co_await files_.run(work);
-  if (!written) co_return written;
-  Outgoing record(RecordType::moved, message->id);
-  auto place = co_await journal_.append(std::move(record));
-  if (!place) co_return std::unexpected(place.error());
-  forget_journal_entry(message->id);
-  message->content.owner.reset();
-  message->content.fd = -1;
-  journal_.recycle();
-  co_return {};
-}
-
-event::Task<Result<>> Spool::finish(std::shared_ptr<Message> message) {
-  auto it = index_.find(message->id);
-  if (it == index_.end()) co_return fail(Fault::not_found, "no such message");
-  QueueId id = message->id;
-  bool large = it->second.large, deferred = !it->second.segment;
-  if (deferred) {
-    auto settled = co_await settle(message);
-    if (!settled) co_return settled;
-  } else {
-    Outgoing record(RecordType::done, id);
-    auto place = co_await journal_.append(std::move(record));
-    if (!place) co_return std::unexpected(place.error());
-    forget_journal_entry(id);
-  }
-  index_.erase(id);
-  message->content.owner.reset();
-  message->content.fd = -1;
-  journal_.recycle();
-  if (large || deferred) {
-    auto work = [&] {
-      if (deferred) ::unlink(deferred_path(shard_.deferred(), id).c_str());
-      ::unlink(large_path(id).c_str());
-      return true;
-    };
-    co_await files_.run(work);
-  }
-  co_return {};
 }
 
 }  // namespace mansio::spool

@@ -1,15 +1,18 @@
 // Spool: the crash-safe store of messages (lib/spool/STATES.md). Everything a 250 promises goes through `commit`.
-// One object a shard, on one loop; disk work runs on threads of its own.
+// One object a shard, on one loop; disk work runs on threads of its own. Memory: a deferred message costs 16 to 32 bytes,
+// one in the journal some 150.
 #pragma once
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "mail/envelope.hpp"
 #include "spool/deferred.hpp"
+#include "spool/id_set.hpp"
 #include "spool/journal.hpp"
 #include "spool/shard.hpp"
 
@@ -45,6 +48,7 @@ class Spool {
     std::uint64_t segment_size = 64 << 20, reserve = 64 << 20;
     std::size_t memory_message = 256 << 10;      // larger messages stream to large/
     std::size_t memory_total = 16 << 20;         // of all arriving messages together
+    std::size_t keep_content = 0;                // commit() leaves contents up to this size in Content::memory too
   };
   // What recovery found: a queued or deferred message and when it is due. Content is loaded when it is attempted.
   using Recovered = std::function<void(QueueId, Time next_attempt)>;
@@ -63,39 +67,60 @@ class Spool {
   // A message for an attempt. Fault::not_found when it is finished, invalid when damaged (it is then in corrupt/).
   event::Task<Result<std::shared_ptr<Message>>> load(QueueId id);
 
-  // Durably settled recipients of an attempt that goes on (indexes into the envelope's recipients).
+  // Durably settled recipients of an attempt that goes on (indexes into the envelope's recipients). May be called again
+  // while one is under way: each call returns when what was settled at its beginning is durable.
   event::Task<Result<>> settle(std::shared_ptr<Message> message);
   // The attempt is over and some recipients wait: the message lies in deferred/ with this progress when it returns.
+  // The object is used up (its content is closed): load() gives another.
   event::Task<Result<>> defer(std::shared_ptr<Message> message);
   // All recipients are settled: the message's space is given back.
   event::Task<Result<>> finish(std::shared_ptr<Message> message);
 
-  std::size_t messages() const noexcept { return index_.size(); }
+  // For an admin, while no attempt has the message.
+  // Its envelope, head or progress was changed: durably replaces what there was, whole, in deferred/. The progress must
+  // have as many recipients as the envelope (Fault::invalid). After an error the old or the new is there, whole. The
+  // object is used up.
+  event::Task<Result<>> rewrite(std::shared_ptr<Message> message);
+  // Gone for good when it returns; recipients that still wait are marked as failed with `why`. No bounce is made here.
+  event::Task<Result<>> remove(std::shared_ptr<Message> message, Status why);
+
+  // Messages in journal segments older than the newest `segments_to_keep`, which keep those from being reused: oldest
+  // first, at most `pinned_limit` at a time. To be loaded and deferred. Quick when there are none.
+  std::vector<QueueId> oldest_pinned(std::size_t segments_to_keep) const;
+  static constexpr std::size_t pinned_limit = 1000;
+
+  std::size_t messages() const noexcept { return index_.size() + deferred_.size(); }
   std::vector<QueueId> ids() const;      // of all messages, in no order
-  bool contains(const QueueId& id) const { return index_.contains(id); }
+  bool contains(const QueueId& id) const { return index_.contains(id) || deferred_.contains(id); }
   event::Task<> close() { return journal_.close(); }
 
  private:
   friend class Writer;
-  struct Entry {
-    std::shared_ptr<Segment> segment;    // null: in deferred/
+  struct Entry {                         // of a message in the journal
+    std::shared_ptr<Segment> segment;
     std::uint64_t offset = 0, length = 0;   // of the message record's payload
-    std::string progress;                // text of the last settled record, found by recovery
+    std::string progress;                // text of the last settled record; empty: none
     bool large = false, recovered = false;
-    bool suspect = false;                // a sync of its deferred file failed: written anew before it is believed
   };
   struct Recovery;
 
   Spool(event::Loop& loop, event::Scope& scope, Shard shard, Options options, Notice notice);
   event::Task<Result<std::shared_ptr<Message>>> commit(QueueId id, const mail::Envelope& envelope, std::string head,
                                                        std::string content, std::shared_ptr<UniqueFd> large, std::uint64_t length);
+  std::optional<Entry> entry_of(const QueueId& id) const;
   Result<std::shared_ptr<Message>> read_journal(QueueId id, Entry entry) const;
   Result<std::shared_ptr<Message>> read_deferred_message(QueueId id) const;
-  void forget_journal_entry(const QueueId& id);
-  void index_deferred(const QueueId& id);
-  Result<> append_or_rewrite(const Message& message, bool rewrite) const;
-  Result<> set_aside(QueueId id, const Entry& entry) const;
-  event::Task<> give_up_unreadable(QueueId id, Entry entry, std::string why);
+  void forget(const QueueId& id);
+  void now_deferred(const QueueId& id);
+  event::Task<Result<>> write_whole(std::shared_ptr<Message> message, bool large);
+  event::Task<Result<>> settle_deferred(std::shared_ptr<Message> message);
+  Result<> append_or_rewrite(const QueueId& id, const Progress& progress, bool rewrite) const;
+  Result<> set_aside(QueueId id, std::optional<Entry> entry) const;
+  event::Task<> give_up_unreadable(QueueId id, std::optional<Entry> entry, std::string why);
+  event::Task<> take_journal(Recovery& recovery, Recovered& recovered);
+  event::Task<> finish_moves(Recovery& recovery, Recovered& recovered);
+  event::Task<> take_deferred(Recovered& recovered);
+  event::Task<> remove_orphans(bool damaged);
   std::string large_path(const QueueId& id) const { return shard_.large() + "/" + id.text(); }
 
   event::Scope& scope_;
@@ -105,7 +130,12 @@ class Spool {
   Journal journal_;
   event::Threads files_;
   QueueIdSource ids_;
-  std::unordered_map<QueueId, Entry> index_;
+  std::unordered_map<QueueId, Entry> index_;     // in the journal
+  IdSet deferred_;                               // in deferred/
+  // Of deferred ones: a sync of its file failed, so it is written anew before it is believed; a state is being written;
+  // neither readable nor to be put aside, so that nothing of it may be removed.
+  std::unordered_set<QueueId> suspect_, writing_, stuck_;
+  event::Trigger written_;
   std::vector<std::shared_ptr<Segment>> old_segments_;   // until recovery has read them
   std::size_t memory_used_ = 0;
   bool recovering_ = true;
