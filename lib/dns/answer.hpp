@@ -1,5 +1,5 @@
-// What the name system says about one question. The ways in which a name can't be resolved are different values, because
-// only proven non-existence may bounce mail (RFC 5321 §5.1); everything else defers it.
+// What the name system says about one question. The ways in which a name can't be resolved are different values,
+// because only proven non-existence may bounce mail (RFC 5321 §5.1); everything else defers it.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -39,7 +39,8 @@ struct Answer {
   bool secure = false;                   // AD bit: the resolver validated it (RFC 4035 §3.2.3)
   std::string name;                      // the owner of the records, after CNAMEs; lower case, no trailing dot
   // In the order of the packet. A record that can't be used (a host that is no host name) is left out of this and the
-  // following; `found` with nothing in them: there are records, and no other kind may stand in for them (RFC 5321 §5.1).
+  // following. `found` with nothing in them: there are records, and no other kind may stand in for them
+  // (RFC 5321 §5.1).
   std::vector<Mx> mx;
   std::vector<std::string> addresses;    // A, AAAA: as inet_ntop writes them
   std::vector<std::string> names;        // PTR, CNAME targets: as Mx::host; a label with anything but letters, digits,

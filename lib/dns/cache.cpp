@@ -14,7 +14,9 @@ std::string key_of(const std::string& name, std::string_view type) {
   key += name;
   return key;
 }
-std::string key_of(const std::string& name, Type type) { return key_of(name, std::to_string(static_cast<unsigned>(type))); }
+std::string key_of(const std::string& name, Type type) {
+  return key_of(name, std::to_string(static_cast<unsigned>(type)));
+}
 
 std::size_t octets_of(const Answer& answer) {
   std::size_t octets = sizeof(Answer) + answer.name.size();
@@ -87,7 +89,9 @@ void Cache::erase(Entries::iterator at) {
 }
 
 void Cache::shrink() {
-  while (!entries_.empty() && (entries_.size() > limit_ || octets_ > limit_ * average_octets)) erase(std::prev(entries_.end()));
+  while (!entries_.empty() && (entries_.size() > limit_ || octets_ > limit_ * average_octets)) {
+    erase(std::prev(entries_.end()));
+  }
 }
 
 void Cache::clear() {

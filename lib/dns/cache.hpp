@@ -11,8 +11,8 @@
 namespace mansio::dns {
 
 // How long an answer is kept; its `ttl` says what the records say.
-//   found               1 s to 1 day. A ttl of 0 is meant for one transaction (RFC 1035 §3.2.1), and a message to twenty
-//                       recipients is one; a day bounds what a wrong or forged ttl can do.
+//   found               1 s to 1 day. A ttl of 0 is meant for one transaction (RFC 1035 §3.2.1), and a message to
+//                       twenty recipients is one; a day bounds what a wrong or forged ttl can do.
 //   nxdomain, no_data   5 s to 1 h (RFC 2308 §5 wants one to three hours at most). The least also holds for an answer
 //                       without SOA: §5 would not keep it lest servers pass it round for ever, but we serve nobody.
 //   failed, timed_out   5 s (RFC 9520 §2.2: 1 s to 5 min): a thousand messages to a dead domain ask once.
@@ -23,8 +23,8 @@ class Cache {
  public:
   explicit Cache(std::size_t entries) : limit_(entries) {}
 
-  // `name` in lower case. The answer's ttl is what is left of it. Null when there is none, or it is too old. A name that
-  // doesn't exist has no record of any type (RFC 8020).
+  // `name` in lower case. The answer's ttl is what is left of it. Null when there is none, or it is too old. A name
+  // that doesn't exist has no record of any type (RFC 8020).
   std::shared_ptr<const Answer> find(const std::string& name, Type type, MonotonicTime now);
   // Sets the answer's ttl to its lifetime, keeps it, and gives it back.
   std::shared_ptr<const Answer> store(const std::string& name, Type type, Answer answer, MonotonicTime now);

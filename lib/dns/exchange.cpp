@@ -87,7 +87,8 @@ event::Task<Result<>> Exchange::read_message(event::Stream& stream, std::string&
     if (!octets) co_return std::unexpected(octets.error());
     message += *octets;
     if (!has_length && message.size() >= 2) {
-      wanted = static_cast<std::size_t>(static_cast<unsigned char>(message[0]) << 8 | static_cast<unsigned char>(message[1]));
+      auto high = static_cast<unsigned char>(message[0]), low = static_cast<unsigned char>(message[1]);
+      wanted = static_cast<std::size_t>(high << 8 | low);
       message.erase(0, 2);
       has_length = true;
     }

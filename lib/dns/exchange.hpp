@@ -1,5 +1,5 @@
-// Exchange: one question to one server, over UDP, and over TCP when the answer is cut off. A socket and an id of its own
-// each time, so a late answer to an earlier try meets a closed port (RFC 5452 §9.2).
+// Exchange: one question to one server, over UDP, and over TCP when the answer is cut off. A socket and an id of its
+// own each time, so a late answer to an earlier try meets a closed port (RFC 5452 §9.2).
 #pragma once
 #include "dns/wire.hpp"
 #include "event/datagram.hpp"

@@ -72,7 +72,9 @@ Result<event::Endpoint> parse_server(std::string_view text) {
   }
   if (!has_port) return out;
   auto number = parse_number(port.substr(1));
-  if (!number || *number == 0 || *number > 65535) return fail(Fault::invalid, shown + ": a port is a number from 1 to 65535");
+  if (!number || *number == 0 || *number > 65535) {
+    return fail(Fault::invalid, shown + ": a port is a number from 1 to 65535");
+  }
   out.port = static_cast<std::uint16_t>(*number);
   return out;
 }

@@ -30,7 +30,9 @@ using Servers = std::vector<Server>;
 // A question under way, and everybody who waits for its answer.
 struct Lookup {
   Lookup(std::string n, std::string w, Type t, unsigned g)
-      : name(std::move(n)), question(std::move(w), t), generation(g), key(std::to_string(static_cast<unsigned>(t)) + ' ' + name) {}
+      : name(std::move(n)), question(std::move(w), t), generation(g) {
+    key = std::to_string(static_cast<unsigned>(t)) + ' ' + name;
+  }
   std::string name;
   Question question;
   unsigned generation;
@@ -69,7 +71,8 @@ struct Resolver::State {
   Task<> resolve(std::shared_ptr<Lookup> lookup);
   Task<Answer> follow(Lookup* lookup);
   Task<Result<Reply>> ask_servers(Question question, unsigned links, Lookup* lookup);
-  Task<Result<Reply>> try_server(const event::Endpoint& server, const Question& question, unsigned links, Lookup* lookup);
+  Task<Result<Reply>> try_server(const event::Endpoint& server, const Question& question, unsigned links,
+                                 Lookup* lookup);
   struct Slot;
   Task<> take_slot();
   void hand_slots_on();
@@ -152,8 +155,8 @@ Task<Result<Reply>> Resolver::State::ask_servers(Question question, unsigned lin
       auto reply = co_await try_server(server.endpoint, question, links, lookup);
       if (reply) {
         server.avoid_until = {};
-        if (reply->verdict != Verdict::server_failed && reply->verdict != Verdict::format_error) co_return std::move(reply);
-        failed = true;
+        failed = reply->verdict == Verdict::server_failed || reply->verdict == Verdict::format_error;
+        if (!failed) co_return std::move(reply);
         continue;
       }
       Fault fault = reply.error().fault();
@@ -204,8 +207,9 @@ Task<> Resolver::State::resolve(std::shared_ptr<Lookup> lookup) {
   live.erase(lookup);
   if (auto at = pending.find(lookup->key); at != pending.end() && at->second == lookup) pending.erase(at);
   if (lookup->answer) co_return;   // stop() gave it
+  auto now = std::chrono::steady_clock::now();
   bool keep = !lookup->stopped && lookup->generation == generation;
-  if (keep) lookup->answer = cache.store(lookup->name, lookup->question.type, std::move(answer), std::chrono::steady_clock::now());
+  if (keep) lookup->answer = cache.store(lookup->name, lookup->question.type, std::move(answer), now);
   else lookup->answer = std::make_shared<const Answer>(std::move(answer));
   lookup->ended.fire();
 }

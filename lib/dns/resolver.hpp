@@ -1,7 +1,7 @@
-// Resolver: a stub resolver on the loop (RFC 1034 §5.3.1). Asks the configured servers over UDP with EDNS0 (RFC 6891), and
-// over TCP when an answer is truncated; retries over the servers; believes only an answer with our id, our question, from
-// the address and port that were asked, to the random port that asked (RFC 5452 §9). Answers, also negative ones (RFC
-// 2308), are kept for their time to live; equal questions under way are asked once.
+// Resolver: a stub resolver on the loop (RFC 1034 §5.3.1). Asks the configured servers over UDP with EDNS0 (RFC 6891),
+// and over TCP when an answer is truncated; retries over the servers; believes only an answer with our id, our question,
+// from the address and port that were asked, to the random port that asked (RFC 5452 §9). Answers, also negative ones
+// (RFC 2308), are kept for their time to live; equal questions under way are asked once.
 #pragma once
 #include <memory>
 #include <string>
@@ -26,8 +26,8 @@ struct ResolverOptions {
 };
 
 // resolv.conf(5): nameserver lines (three at most count), options timeout: and attempts:. Search lists are not for mail
-// (RFC 5321 §5.1: names are taken as complete). Unknown lines are passed over, as libc does, and without any server it is
-// 127.0.0.1. Pure.
+// (RFC 5321 §5.1: names are taken as complete). Unknown lines are passed over, as libc does, and without any server it
+// is 127.0.0.1. Pure.
 ResolverOptions parse_resolv_conf(std::string_view text);
 // "127.0.0.1", "127.0.0.1:5353", "[::1]:5353", "2001:db8::1": port 53 unless given.
 Result<event::Endpoint> parse_server(std::string_view text);
@@ -46,8 +46,8 @@ class Resolver {
   // followed to `type` (bounded; a loop is `failed`) unless `type` is cname.
   event::Task<std::shared_ptr<const Answer>> ask(std::string name, Type type);
 
-  // Questions under way end with `failed`, and so do later ones; for shutdown. Its tasks in the scope end at once, but one
-  // that is just connecting over TCP within the time-out. The Resolver must live until the scope is joined.
+  // Questions under way end with `failed`, and so do later ones; for shutdown. Its tasks in the scope end at once, but
+  // one that is just connecting over TCP within the time-out. The Resolver must live until the scope is joined.
   void stop();
 
  private:

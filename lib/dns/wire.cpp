@@ -21,7 +21,8 @@ constexpr std::size_t header_size = 12;
 enum class Code : unsigned { no_error = 0, format_error = 1, nxdomain = 3, not_implemented = 4, bad_version = 16 };
 
 unsigned number16(std::string_view octets, std::size_t at) {
-  return static_cast<unsigned>(static_cast<unsigned char>(octets[at]) << 8 | static_cast<unsigned char>(octets[at + 1]));
+  auto high = static_cast<unsigned char>(octets[at]), low = static_cast<unsigned char>(octets[at + 1]);
+  return static_cast<unsigned>(high << 8 | low);
 }
 
 // ---- fields of records. ldns gives what stood on the wire: nothing of it is used before its size is known.
@@ -68,13 +69,15 @@ std::optional<std::string> host_of(const ldns_rdf* field) {
 void take_mx(const ldns_rr* record, Answer& answer) {
   std::string_view preference = octets_of(field_of(record, 0));
   auto host = host_of(field_of(record, 1));
-  if (preference.size() == 2 && host) answer.mx.emplace_back(static_cast<std::uint16_t>(number16(preference, 0)), *host);
+  if (preference.size() != 2 || !host) return;
+  answer.mx.emplace_back(static_cast<std::uint16_t>(number16(preference, 0)), std::move(*host));
 }
 
 void take_address(const ldns_rr* record, Answer& answer, int family, std::size_t size) {
   std::string_view octets = octets_of(field_of(record, 0));
   char text[INET6_ADDRSTRLEN];
-  if (octets.size() == size && inet_ntop(family, octets.data(), text, sizeof text) != nullptr) answer.addresses.emplace_back(text);
+  if (octets.size() != size || inet_ntop(family, octets.data(), text, sizeof text) == nullptr) return;
+  answer.addresses.emplace_back(text);
 }
 
 void take_name(const ldns_rr* record, Answer& answer) {
@@ -142,7 +145,7 @@ bool take_records(const ldns_rr_list* section, const std::string& name, Type typ
 const ldns_rr* alias_of(const ldns_rr_list* section, const std::string& name) {
   for (std::size_t i = 0; i < ldns_rr_list_rr_count(section); ++i) {
     const ldns_rr* record = ldns_rr_list_rr(section, i);
-    if (is_record(record, static_cast<std::uint16_t>(Type::cname)) && name_of(ldns_rr_owner(record)) == name) return record;
+    if (is_record(record, LDNS_RR_TYPE_CNAME) && name_of(ldns_rr_owner(record)) == name) return record;
   }
   return nullptr;
 }
@@ -178,8 +181,9 @@ Authority read_authority(const ldns_rr_list* section, const std::string& name) {
 // ---- judging
 
 // RFC 2308 §2.2: no records with NOERROR is "no data" when an SOA says so (types 1 and 2), or when there is neither SOA
-// nor NS (type 3); NS without SOA is a referral, which proves nothing. §2.1 has name errors without SOA as well. An answer
-// without SOA from a server that is neither authoritative nor recursive (RA) proves nothing either: it just doesn't know.
+// nor NS (type 3); NS without SOA is a referral, which proves nothing. §2.1 has name errors without SOA as well. An
+// answer without SOA from a server that is neither authoritative nor recursive (RA) proves nothing either: it just
+// doesn't know.
 void judge_absence(const ldns_pkt* packet, const std::string& name, Reply& reply) {
   using Verdict = Reply::Verdict;
   bool nxdomain = ldns_pkt_get_rcode(packet) == LDNS_RCODE_NXDOMAIN;
@@ -228,7 +232,8 @@ Reply judge(const ldns_pkt* packet, const Question& question, unsigned links_bef
   return reply;
 }
 
-// Is it an answer to this question? RFC 5452 §9: id, name, type, class. A server that failed may leave the question out.
+// Is it an answer to this question? RFC 5452 §9: id, name, type, class. A server that failed may leave the question
+// out.
 bool is_ours(std::string_view octets, std::uint16_t id, const Question& question) {
   if (octets.size() < header_size || number16(octets, 0) != id) return false;
   unsigned flags = number16(octets, 2), questions = number16(octets, 4);
@@ -278,7 +283,8 @@ std::optional<std::string> to_text(std::string_view wire) {
 Result<std::string> make_query(std::uint16_t id, const Question& question, bool edns) {
   ldns_rdf* name = ldns_dname_new_frm_data(static_cast<std::uint16_t>(question.name.size()), question.name.data());
   if (name == nullptr) return fail(Fault::full, "no memory for a DNS question");
-  Packet packet(ldns_pkt_query_new(name, static_cast<ldns_rr_type>(question.type), LDNS_RR_CLASS_IN, LDNS_RD | LDNS_AD));
+  auto type = static_cast<ldns_rr_type>(question.type);
+  Packet packet(ldns_pkt_query_new(name, type, LDNS_RR_CLASS_IN, LDNS_RD | LDNS_AD));
   if (!packet) {
     ldns_rdf_deep_free(name);   // from here on the packet owns it
     return fail(Fault::full, "no memory for a DNS question");
@@ -287,7 +293,9 @@ Result<std::string> make_query(std::uint16_t id, const Question& question, bool 
   if (edns) ldns_pkt_set_edns_udp_size(packet.get(), 1232);
   std::uint8_t* octets = nullptr;
   std::size_t size = 0;
-  if (ldns_pkt2wire(&octets, packet.get(), &size) != LDNS_STATUS_OK) return fail(Fault::invalid, "DNS question can't be written");
+  if (ldns_pkt2wire(&octets, packet.get(), &size) != LDNS_STATUS_OK) {
+    return fail(Fault::invalid, "DNS question can't be written");
+  }
   std::string out(reinterpret_cast<const char*>(octets), size);
   std::free(octets);
   return out;
@@ -299,17 +307,20 @@ Reply parse_answer(std::string_view octets, std::uint16_t id, const Question& qu
   if (!is_ours(octets, id, question)) return reply;
   auto code = static_cast<Code>(number16(octets, 2) & 15);
   bool truncated = (number16(octets, 2) & 0x200) != 0;
-  reply.verdict = code == Code::format_error || code == Code::not_implemented ? Verdict::format_error : Verdict::server_failed;
+  bool not_understood = code == Code::format_error || code == Code::not_implemented;
+  reply.verdict = not_understood ? Verdict::format_error : Verdict::server_failed;
   if (code != Code::no_error && code != Code::nxdomain) return reply;
   if (truncated) {   // perhaps in the middle of a record: nothing of it is read (RFC 2181 §9)
     reply.verdict = Verdict::truncated;
     return reply;
   }
   ldns_pkt* read = nullptr;
-  if (ldns_wire2pkt(&read, reinterpret_cast<const std::uint8_t*>(octets.data()), octets.size()) != LDNS_STATUS_OK) return reply;
+  auto* begin = reinterpret_cast<const std::uint8_t*>(octets.data());
+  if (ldns_wire2pkt(&read, begin, octets.size()) != LDNS_STATUS_OK) return reply;
   Packet packet(read);
   // RFC 6891 §6.1.3: with EDNS0 the code has eight more bits.
-  unsigned extended = static_cast<unsigned>(ldns_pkt_edns_extended_rcode(packet.get())) << 4 | static_cast<unsigned>(code);
+  unsigned upper = ldns_pkt_edns_extended_rcode(packet.get());
+  unsigned extended = upper << 4 | static_cast<unsigned>(code);
   if (static_cast<Code>(extended) == Code::bad_version) reply.verdict = Verdict::format_error;
   if (extended > 15) return reply;
   return judge(packet.get(), question, links);

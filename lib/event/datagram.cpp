@@ -64,7 +64,9 @@ Result<Datagram> Datagram::connect(Loop& loop, const Endpoint& to) {
   }
   UniqueFd fd(::socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail_errno("UDP socket");
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return fail_errno("UDP socket to " + to.address);
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) {
+    return fail_errno("UDP socket to " + to.address);
+  }
   auto* box = new Box(loop);
   if (int failed = uv_poll_init(loop.raw(), &box->poll, fd.get()); failed != 0) {
     delete box;

@@ -18,11 +18,14 @@ Answer answer_with(Outcome outcome, Duration ttl, std::string name = "h.test") {
 const MonotonicTime start{1000h};
 
 TEST_CASE("how long an answer is kept has bounds by its outcome") {
-  struct { Outcome outcome; Duration ttl, kept; } cases[] = {
-      {Outcome::found, 300s, 300s},      {Outcome::found, 0s, 1s},         {Outcome::found, 240h, 24h},
-      {Outcome::nxdomain, 300s, 300s},   {Outcome::nxdomain, 0s, 5s},      {Outcome::nxdomain, 24h, 1h},
-      {Outcome::no_data, 300s, 300s},    {Outcome::no_data, 0s, 5s},       {Outcome::no_data, 24h, 1h},
-      {Outcome::failed, 300s, 5s},       {Outcome::timed_out, 0s, 5s},     {Outcome::no_resources, 300s, 0s},
+  struct {
+    Outcome outcome;
+    Duration ttl, kept;
+  } cases[] = {
+      {Outcome::found, 300s, 300s},    {Outcome::found, 0s, 1s},     {Outcome::found, 240h, 24h},
+      {Outcome::nxdomain, 300s, 300s}, {Outcome::nxdomain, 0s, 5s},  {Outcome::nxdomain, 24h, 1h},
+      {Outcome::no_data, 300s, 300s},  {Outcome::no_data, 0s, 5s},   {Outcome::no_data, 24h, 1h},
+      {Outcome::failed, 300s, 5s},     {Outcome::timed_out, 0s, 5s}, {Outcome::no_resources, 300s, 0s},
       {Outcome::bad_name, 300s, 0s},
   };
   for (const auto& c : cases) CHECK(lifetime(answer_with(c.outcome, c.ttl)) == c.kept);

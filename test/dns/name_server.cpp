@@ -15,7 +15,8 @@ namespace {
 sockaddr* as_address(sockaddr_in& address) { return reinterpret_cast<sockaddr*>(&address); }
 
 unsigned number_at(std::string_view octets, std::size_t at) {
-  return static_cast<unsigned>(static_cast<unsigned char>(octets.at(at)) << 8 | static_cast<unsigned char>(octets.at(at + 1)));
+  return static_cast<unsigned>(static_cast<unsigned char>(octets.at(at)) << 8 |
+                               static_cast<unsigned char>(octets.at(at + 1)));
 }
 
 Asked read_question(std::string_view octets) {
@@ -38,7 +39,7 @@ PacketBuilder Asked::begin(unsigned code, unsigned answer_flags) const {
 }
 
 NameServer::NameServer(Handler handler) : handler_(std::move(handler)) {
-  for (int tries = 0; tries < 100; ++tries) {   // until the port of the one is free for the other
+  for (int tries = 0; tries < 100; ++tries) {  // until the port of the one is free for the other
     udp_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     tcp_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
@@ -61,7 +62,7 @@ NameServer::~NameServer() {
   self.sin_family = AF_INET;
   self.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   self.sin_port = htons(port_);
-  send_from_elsewhere("", self);   // wakes the poll
+  send_from_elsewhere("", self);  // wakes the poll
   thread_.join();
 }
 

@@ -18,11 +18,11 @@
 namespace mansio::dns {
 
 struct Asked {
-  std::string name;          // as it stood in the question
+  std::string name;  // as it stood in the question
   unsigned type = 0, id = 0, flags = 0;
   bool edns = false, tcp = false;
-  std::size_t count = 0;     // questions before this one
-  sockaddr_in from{};        // of UDP
+  std::size_t count = 0;  // questions before this one
+  sockaddr_in from{};     // of UDP
 
   // The beginning of an answer to it.
   PacketBuilder begin(unsigned code = 0, unsigned flags = flag::answer) const;
@@ -30,8 +30,8 @@ struct Asked {
 
 class NameServer {
  public:
-  using Answers = std::vector<std::string>;                  // messages to send, in this order
-  using Handler = std::function<Answers(const Asked&)>;      // on the server's thread
+  using Answers = std::vector<std::string>;              // messages to send, in this order
+  using Handler = std::function<Answers(const Asked&)>;  // on the server's thread
   explicit NameServer(Handler handler);
   ~NameServer();
   NameServer(const NameServer&) = delete;
@@ -40,8 +40,8 @@ class NameServer {
   event::Endpoint endpoint() const;
   std::vector<Asked> asked() const;
   std::size_t count() const { return asked().size(); }
-  void send(std::string_view octets, const sockaddr_in& to) const;                       // from the port of the server
-  static void send_from_elsewhere(std::string_view octets, const sockaddr_in& to);       // from another one
+  void send(std::string_view octets, const sockaddr_in& to) const;                  // from the port of the server
+  static void send_from_elsewhere(std::string_view octets, const sockaddr_in& to);  // from another one
 
  private:
   void serve();

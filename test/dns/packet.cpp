@@ -45,7 +45,8 @@ std::string record::strings(std::initializer_list<std::string_view> parts) {
 }
 
 std::string record::soa_data(std::uint32_t minimum) {
-  return name("ns.test") + name("hostmaster.test") + number32(1) + number32(3600) + number32(600) + number32(86400) + number32(minimum);
+  return name("ns.test") + name("hostmaster.test") + number32(1) + number32(3600) + number32(600) + number32(86400) +
+         number32(minimum);
 }
 
 std::string PacketBuilder::record_of(std::string_view name, unsigned type, unsigned record_class, std::uint32_t ttl,
@@ -64,7 +65,8 @@ PacketBuilder& PacketBuilder::answer(std::string_view name, unsigned type, std::
   ++answers_;
   return *this;
 }
-PacketBuilder& PacketBuilder::authority(std::string_view name, unsigned type, std::uint32_t ttl, std::string_view data) {
+PacketBuilder& PacketBuilder::authority(std::string_view name, unsigned type, std::uint32_t ttl,
+                                        std::string_view data) {
   body_ += record_of(name, type, 1, ttl, data);
   ++authorities_;
   return *this;

@@ -44,7 +44,8 @@ std::size_t count_of(const NameServer& server, std::size_t expected) {
   return server.count();
 }
 
-ResolverOptions options_for(std::initializer_list<const NameServer*> servers, Duration timeout = 2s, unsigned attempts = 3) {
+ResolverOptions options_for(std::initializer_list<const NameServer*> servers, Duration timeout = 2s,
+                            unsigned attempts = 3) {
   ResolverOptions out;
   for (const auto* server : servers) out.servers.push_back(server->endpoint());
   out.timeout = timeout;
@@ -66,7 +67,7 @@ struct Asking {
   void join() { on.run(on_join()); }
   Task<> on_join() {
     event::Timer timer(on.loop);
-    while (on.scope.running() > 1) co_await timer.sleep(2ms);   // this one is there too
+    while (on.scope.running() > 1) co_await timer.sleep(2ms);  // this one is there too
   }
 };
 
@@ -87,7 +88,8 @@ TEST_CASE("each type of record is asked for and found, the question in lower cas
       case record::a: add(record::address("192.0.2.1")); break;
       case record::aaaa: add(record::address("2001:db8::1")); break;
       case record::mx: add(record::mx_data(10, "mx.h.test")); break;
-      case record::ptr: case record::cname: add(record::name("t.test")); break;
+      case record::ptr:
+      case record::cname: add(record::name("t.test")); break;
       case record::txt: add(record::strings({"hello"})); break;
       default: add("\3\1\1\xab\xcd");
     }
@@ -135,7 +137,7 @@ TEST_CASE("NXDOMAIN and no data are different, and both proven") {
   CHECK(gone->outcome == Outcome::nxdomain);
   CHECK(gone->proven_absent());
   CHECK(gone->ttl == 60s);
-  CHECK(asking.ask("gone.test", Type::a)->outcome == Outcome::nxdomain);   // known already
+  CHECK(asking.ask("gone.test", Type::a)->outcome == Outcome::nxdomain);  // known already
   CHECK(server.count() == 1);
   auto empty = asking.ask("empty.test", Type::mx);
   CHECK(empty->outcome == Outcome::no_data);
@@ -145,10 +147,16 @@ TEST_CASE("NXDOMAIN and no data are different, and both proven") {
 }
 
 TEST_CASE("a server that fails, refuses, refers elsewhere or sends a broken answer is followed by the next") {
-  struct { const char* what; std::function<Answers(const Asked&)> first; } cases[] = {
+  struct {
+    const char* what;
+    std::function<Answers(const Asked&)> first;
+  } cases[] = {
       {"SERVFAIL", servfail},
       {"REFUSED", [](const Asked& a) -> Answers { return {a.begin(5).octets()}; }},
-      {"a referral", [](const Asked& a) -> Answers { return {a.begin().authority("test", record::ns, 5, record::name("ns.test")).octets()}; }},
+      {"a referral",
+       [](const Asked& a) -> Answers {
+         return {a.begin().authority("test", record::ns, 5, record::name("ns.test")).octets()};
+       }},
       {"lame", [](const Asked& a) -> Answers { return {a.begin(0, flag::response).octets()}; }},
       {"broken", [](const Asked& a) -> Answers { return {with_address(a).substr(0, 40)}; }},
   };
@@ -168,7 +176,7 @@ TEST_CASE("when all servers fail, each was asked once, and that is no proof of a
   auto answer = asking.ask("h.test", Type::mx);
   CHECK(answer->outcome == Outcome::failed);
   CHECK_FALSE(answer->proven_absent());
-  CHECK(asking.ask("h.test", Type::mx)->outcome == Outcome::failed);   // remembered for a moment
+  CHECK(asking.ask("h.test", Type::mx)->outcome == Outcome::failed);  // remembered for a moment
   CHECK(first.count() == 1);
   CHECK(second.count() == 1);
 }
@@ -176,7 +184,8 @@ TEST_CASE("when all servers fail, each was asked once, and that is no proof of a
 TEST_CASE("a server that understands no EDNS0 is asked without") {
   for (unsigned code : {1U, 4U}) {
     NameServer server([code](const Asked& asked) -> Answers {
-      if (asked.edns) return {code == 1 ? PacketBuilder(asked.id, flag::answer | code).octets() : asked.begin(code).octets()};
+      if (asked.edns)
+        return {code == 1 ? PacketBuilder(asked.id, flag::answer | code).octets() : asked.begin(code).octets()};
       return one_address(asked);
     });
     Asking asking(options_for({&server}));
@@ -225,10 +234,28 @@ TEST_CASE("a silent server is asked last for a while; one with a closed port is 
 }
 
 TEST_CASE("forged and late answers are passed over, and the real one is waited for") {
-  struct { const char* what; std::function<std::string(const Asked&)> forged; } cases[] = {
-      {"wrong id", [](const Asked& a) { Asked w = a; ++w.id; return with_address(w, "198.51.100.66"); }},
-      {"wrong name", [](const Asked& a) { Asked w = a; w.name = "x.test"; return with_address(w, "198.51.100.66"); }},
-      {"wrong type", [](const Asked& a) { Asked w = a; w.type = record::aaaa; return w.begin(3).octets(); }},
+  struct {
+    const char* what;
+    std::function<std::string(const Asked&)> forged;
+  } cases[] = {
+      {"wrong id",
+       [](const Asked& a) {
+         Asked w = a;
+         ++w.id;
+         return with_address(w, "198.51.100.66");
+       }},
+      {"wrong name",
+       [](const Asked& a) {
+         Asked w = a;
+         w.name = "x.test";
+         return with_address(w, "198.51.100.66");
+       }},
+      {"wrong type",
+       [](const Asked& a) {
+         Asked w = a;
+         w.type = record::aaaa;
+         return w.begin(3).octets();
+       }},
       {"no question", [](const Asked& a) { return PacketBuilder(a.id, flag::answer | 3).octets(); }},
       {"a question, not an answer", [](const Asked& a) { return a.begin(3, flag::desired).octets(); }},
       {"noise", [](const Asked&) { return std::string("\xff\xff\xff"); }},
@@ -236,7 +263,9 @@ TEST_CASE("forged and late answers are passed over, and the real one is waited f
   };
   for (const auto& c : cases) {
     INFO(c.what);
-    NameServer server([&](const Asked& asked) -> Answers { return {c.forged(asked), c.forged(asked), with_address(asked)}; });
+    NameServer server([&](const Asked& asked) -> Answers {
+      return {c.forged(asked), c.forged(asked), with_address(asked)};
+    });
     Asking asking(options_for({&server}));
     CHECK(asking.ask("h.test", Type::a)->addresses == Addresses{"192.0.2.1"});
     CHECK(server.count() == 1);
@@ -282,7 +311,7 @@ TEST_CASE("a late answer does not become that of the next try, nor of the next q
 
 TEST_CASE("a truncated answer is asked for over TCP, where it comes in single octets") {
   NameServer server([](const Asked& asked) -> Answers {
-    if (!asked.tcp) return {with_address(asked).replace(2, 1, "\x83").substr(0, 45)};   // cut in the middle of a record
+    if (!asked.tcp) return {with_address(asked).replace(2, 1, "\x83").substr(0, 45)};  // cut in the middle of a record
     auto packet = asked.begin();
     for (int i = 0; i < 100; ++i) packet.answer(asked.name, record::txt, 300, record::strings({std::string(200, 'x')}));
     return {packet.octets()};
@@ -295,9 +324,17 @@ TEST_CASE("a truncated answer is asked for over TCP, where it comes in single oc
 }
 
 TEST_CASE("over TCP a truncated, foreign, short or missing answer is a failure of that server") {
-  struct { const char* what; std::function<Answers(const Asked&)> tcp; } cases[] = {
+  struct {
+    const char* what;
+    std::function<Answers(const Asked&)> tcp;
+  } cases[] = {
       {"TC again", [](const Asked& a) -> Answers { return {a.begin(0, flag::answer | flag::truncated).octets()}; }},
-      {"wrong id", [](const Asked& a) -> Answers { Asked w = a; ++w.id; return {with_address(w)}; }},
+      {"wrong id",
+       [](const Asked& a) -> Answers {
+         Asked w = a;
+         ++w.id;
+         return {with_address(w)};
+       }},
       {"empty", [](const Asked&) -> Answers { return {""}; }},
       {"closed", [](const Asked&) -> Answers { return {}; }},
   };
@@ -317,8 +354,11 @@ TEST_CASE("over TCP a truncated, foreign, short or missing answer is a failure o
 TEST_CASE("a CNAME chain is followed over several answers, and the least time to live counts") {
   NameServer server([](const Asked& asked) -> Answers {
     auto packet = asked.begin(0, flag::answer | (asked.name == "c.test" ? 0 : flag::authentic));
-    if (asked.name == "a.test") packet.answer("a.test", record::cname, 100, record::name("b.test")).answer("b.test", record::cname, 50, record::name("C.test"));
-    else packet.answer(asked.name, record::mx, 300, record::mx_data(5, "mx.test"));
+    if (asked.name == "a.test")
+      packet.answer("a.test", record::cname, 100, record::name("b.test"))
+          .answer("b.test", record::cname, 50, record::name("C.test"));
+    else
+      packet.answer(asked.name, record::mx, 300, record::mx_data(5, "mx.test"));
     return {packet.octets()};
   });
   Asking asking(options_for({&server}));
@@ -327,14 +367,15 @@ TEST_CASE("a CNAME chain is followed over several answers, and the least time to
   CHECK(answer->mx.at(0).host == "mx.test");
   CHECK(answer->name == "c.test");
   CHECK(answer->ttl == 50s);
-  CHECK_FALSE(answer->secure);   // not all of the way
+  CHECK_FALSE(answer->secure);  // not all of the way
   CHECK(server.count() == 2);
   CHECK(server.asked()[1].name == "c.test");
 }
 
 TEST_CASE("a CNAME to nothing is NXDOMAIN or no data, but the chain's own name exists") {
   NameServer server([](const Asked& asked) -> Answers {
-    if (asked.name == "a.test") return {asked.begin().answer("a.test", record::cname, 100, record::name("b.test")).octets()};
+    if (asked.name == "a.test")
+      return {asked.begin().answer("a.test", record::cname, 100, record::name("b.test")).octets()};
     return {asked.begin(3).authority("test", record::soa, 60, record::soa_data(60)).octets()};
   });
   Asking asking(options_for({&server}));
@@ -345,9 +386,12 @@ TEST_CASE("a CNAME to nothing is NXDOMAIN or no data, but the chain's own name e
 TEST_CASE("CNAME loops and endless chains fail, in one answer or over many") {
   NameServer server([](const Asked& asked) -> Answers {
     auto packet = asked.begin();
-    if (asked.name == "a.test") packet.answer("a.test", record::cname, 100, record::name("b.test"));
-    else if (asked.name == "b.test") packet.answer("b.test", record::cname, 100, record::name("a.test"));
-    else packet.answer(asked.name, record::cname, 100, record::name("x" + asked.name));
+    if (asked.name == "a.test")
+      packet.answer("a.test", record::cname, 100, record::name("b.test"));
+    else if (asked.name == "b.test")
+      packet.answer("b.test", record::cname, 100, record::name("a.test"));
+    else
+      packet.answer(asked.name, record::cname, 100, record::name("x" + asked.name));
     return {packet.octets()};
   });
   Asking asking(options_for({&server}));
@@ -390,7 +434,7 @@ TEST_CASE("only so many questions are under way at once; the others wait their t
   for (const auto& answer : good) CHECK((answer && answer->found()));
   for (const auto& answer : slow) CHECK((answer && answer->outcome == Outcome::timed_out));
   REQUIRE(count_of(server, 56) == 56);
-  auto asked = server.asked();   // the second tries of the slow ones stood behind the others
+  auto asked = server.asked();  // the second tries of the slow ones stood behind the others
   for (std::size_t i = 0; i < asked.size(); ++i) CHECK(asked[i].name.starts_with("slow") == (i < 3 || i >= 53));
 }
 
@@ -422,7 +466,7 @@ TEST_CASE("out of descriptors is our own trouble: nothing is kept of it, and man
   auto options = options_for({&server});
   options.questions_at_once = 2;
   Asking asking(options);
-  asking.ask("first.test", Type::a);   // the loop has all of its own descriptors now
+  asking.ask("first.test", Type::a);  // the loop has all of its own descriptors now
   rlimit before{};
   ::getrlimit(RLIMIT_NOFILE, &before);
   int lowest = ::fcntl(0, F_DUPFD_CLOEXEC, 0);
@@ -454,7 +498,7 @@ TEST_CASE("new servers count from the next question, and what was kept is forgot
   asking.join();
   REQUIRE(old);
   CHECK(old->outcome == Outcome::timed_out);
-  CHECK(asking.ask("h.test", Type::a)->addresses == Addresses{"192.0.2.2"});   // the old failure was not kept
+  CHECK(asking.ask("h.test", Type::a)->addresses == Addresses{"192.0.2.2"});  // the old failure was not kept
 }
 
 TEST_CASE("stop() ends all that is under way and all that waits, and later questions at once") {

@@ -38,11 +38,12 @@ TEST_CASE("names become wire form in lower case and come back") {
   std::string label63(63, 'a'), label64(64, 'a');
   CHECK(to_wire(label63));
   CHECK_FALSE(to_wire(label64));
-  std::string longest = label63 + '.' + label63 + '.' + label63 + '.' + std::string(61, 'a');   // 255 octets
+  std::string longest = label63 + '.' + label63 + '.' + label63 + '.' + std::string(61, 'a');  // 255 octets
   CHECK(to_wire(longest));
   CHECK_FALSE(to_wire(longest + 'a'));
-  for (std::string_view bad : {std::string_view(""), std::string_view("\1a"), std::string_view("\5a\0", 3),
-                               std::string_view("\3a.b\0", 5), std::string_view("\1\x80\0", 3), std::string_view("\1a\0x", 4)}) {
+  for (std::string_view bad :
+       {std::string_view(""), std::string_view("\1a"), std::string_view("\5a\0", 3), std::string_view("\3a.b\0", 5),
+        std::string_view("\1\x80\0", 3), std::string_view("\1a\0x", 4)}) {
     CHECK_FALSE(to_text(bad));
   }
 }
@@ -94,7 +95,8 @@ TEST_CASE("addresses, pointers, texts and TLSA records") {
   txt.answer("h.test", record::txt, 5, record::strings({"v=spf1 ", "", "-all"}));
   txt.answer("h.test", record::txt, 5, record::strings({std::string_view("\0\xff", 2)}));
   txt.answer("h.test", record::txt, 5, record::strings({""}));
-  CHECK(parse(txt, "h.test", Type::txt).answer.texts == std::vector<std::string>{"v=spf1 -all", std::string("\0\xff", 2), ""});
+  CHECK(parse(txt, "h.test", Type::txt).answer.texts ==
+        std::vector<std::string>{"v=spf1 -all", std::string("\0\xff", 2), ""});
   auto tlsa = packet_for("_25._tcp.h.test", record::tlsa);
   tlsa.answer("_25._tcp.h.test", record::tlsa, 5, std::string("\3\1\1\xab\x00\xcd", 6));
   auto answer = parse(tlsa, "_25._tcp.h.test", Type::tlsa).answer;
@@ -106,10 +108,13 @@ TEST_CASE("addresses, pointers, texts and TLSA records") {
 }
 
 TEST_CASE("records of every length from 0 octets are read without reading past them") {
-  struct { Type type; std::string full; } cases[] = {
-      {Type::mx, record::mx_data(10, "m.test")},     {Type::a, record::address("192.0.2.1")},
-      {Type::aaaa, record::address("2001:db8::1")},  {Type::txt, record::strings({"abc", "de"})},
-      {Type::tlsa, "\3\1\1\xab\xcd\xef"},            {Type::cname, record::name("b.test")},
+  struct {
+    Type type;
+    std::string full;
+  } cases[] = {
+      {Type::mx, record::mx_data(10, "m.test")},    {Type::a, record::address("192.0.2.1")},
+      {Type::aaaa, record::address("2001:db8::1")}, {Type::txt, record::strings({"abc", "de"})},
+      {Type::tlsa, "\3\1\1\xab\xcd\xef"},           {Type::cname, record::name("b.test")},
       {Type::ptr, record::name("b.test")},
   };
   for (const auto& c : cases) {
@@ -122,7 +127,7 @@ TEST_CASE("records of every length from 0 octets are read without reading past t
       INFO("type " << type << ", " << size << " octets");
       CHECK((reply.verdict == Verdict::answered || reply.verdict == Verdict::server_failed));
       if (size == c.full.size()) CHECK(reply.verdict == Verdict::answered);
-      if (size < c.full.size()) CHECK(reply.answer.addresses.empty());   // ldns passes over what is too much
+      if (size < c.full.size()) CHECK(reply.answer.addresses.empty());  // ldns passes over what is too much
     }
   }
 }
@@ -143,7 +148,7 @@ TEST_CASE("what isn't an answer to this question is not ours") {
   CHECK(parse_answer(good.octets(), id + 1, question).verdict == Verdict::not_ours);
   CHECK(parse_answer(good.octets(), id, question_of("i.test", Type::a)).verdict == Verdict::not_ours);
   CHECK(parse_answer(good.octets(), id, question_of("h.test", Type::aaaa)).verdict == Verdict::not_ours);
-  for (unsigned flags : {flag::desired, flag::answer | 0x800U}) {   // a query; another opcode
+  for (unsigned flags : {flag::desired, flag::answer | 0x800U}) {  // a query; another opcode
     CHECK(parse_answer(packet_for("h.test", record::a, flags).octets(), id, question).verdict == Verdict::not_ours);
   }
   auto two = packet_for("h.test", record::a).question("h.test", record::a);
@@ -155,37 +160,58 @@ TEST_CASE("what isn't an answer to this question is not ours") {
 }
 
 TEST_CASE("only a well-formed answer proves absence") {
-  struct { const char* what; PacketBuilder packet; Verdict verdict; Outcome outcome; Duration ttl; } cases[] = {
-      {"NXDOMAIN with SOA", packet_for("a.h.test", 1, flag::answer | 3).authority("h.test", record::soa, 900, record::soa_data(300)),
+  struct {
+    const char* what;
+    PacketBuilder packet;
+    Verdict verdict;
+    Outcome outcome;
+    Duration ttl;
+  } cases[] = {
+      {"NXDOMAIN with SOA",
+       packet_for("a.h.test", 1, flag::answer | 3).authority("h.test", record::soa, 900, record::soa_data(300)),
        Verdict::answered, Outcome::nxdomain, 300s},
-      {"the SOA's own ttl is the smaller", packet_for("a.h.test", 1, flag::answer | 3).authority("h.test", record::soa, 200, record::soa_data(300)),
+      {"the SOA's own ttl is the smaller",
+       packet_for("a.h.test", 1, flag::answer | 3).authority("h.test", record::soa, 200, record::soa_data(300)),
        Verdict::answered, Outcome::nxdomain, 200s},
       {"NXDOMAIN alone", packet_for("a.h.test", 1, flag::answer | 3), Verdict::answered, Outcome::nxdomain, 0s},
-      {"the SOA of somebody else says nothing about how long", packet_for("a.h.test", 1, flag::answer | 3).authority("x.test", record::soa, 900, record::soa_data(300)),
+      {"the SOA of somebody else says nothing about how long",
+       packet_for("a.h.test", 1, flag::answer | 3).authority("x.test", record::soa, 900, record::soa_data(300)),
        Verdict::answered, Outcome::nxdomain, 0s},
       {"no data with SOA", packet_for("a.h.test", 1).authority("test", record::soa, 900, record::soa_data(300)),
        Verdict::answered, Outcome::no_data, 300s},
-      {"no data with SOA and NS", packet_for("a.h.test", 1).authority("h.test", record::ns, 9, record::name("ns.test")).authority("h.test", record::soa, 900, record::soa_data(300)),
+      {"no data with SOA and NS",
+       packet_for("a.h.test", 1)
+           .authority("h.test", record::ns, 9, record::name("ns.test"))
+           .authority("h.test", record::soa, 900, record::soa_data(300)),
        Verdict::answered, Outcome::no_data, 300s},
       {"no data alone", packet_for("a.h.test", 1), Verdict::answered, Outcome::no_data, 0s},
       {"an authoritative server's no data alone", packet_for("a.h.test", 1, flag::response | flag::authoritative),
        Verdict::answered, Outcome::no_data, 0s},
-      {"from a server that knows nothing", packet_for("a.h.test", 1, flag::response), Verdict::server_failed, Outcome::failed, 0s},
-      {"NXDOMAIN from a server that knows nothing", packet_for("a.h.test", 1, flag::response | 3), Verdict::server_failed, Outcome::failed, 0s},
+      {"from a server that knows nothing", packet_for("a.h.test", 1, flag::response), Verdict::server_failed,
+       Outcome::failed, 0s},
+      {"NXDOMAIN from a server that knows nothing", packet_for("a.h.test", 1, flag::response | 3),
+       Verdict::server_failed, Outcome::failed, 0s},
       {"a referral", packet_for("a.h.test", 1).authority("h.test", record::ns, 9, record::name("ns.test")),
        Verdict::server_failed, Outcome::failed, 0s},
       {"SERVFAIL", packet_for("a.h.test", 1, flag::answer | 2), Verdict::server_failed, Outcome::failed, 0s},
       {"REFUSED", packet_for("a.h.test", 1, flag::answer | 5), Verdict::server_failed, Outcome::failed, 0s},
-      {"SERVFAIL without the question", PacketBuilder(id, flag::answer | 2), Verdict::server_failed, Outcome::failed, 0s},
+      {"SERVFAIL without the question", PacketBuilder(id, flag::answer | 2), Verdict::server_failed, Outcome::failed,
+       0s},
       {"FORMERR without the question", PacketBuilder(id, flag::answer | 1), Verdict::format_error, Outcome::failed, 0s},
       {"NOTIMP", packet_for("a.h.test", 1, flag::answer | 4), Verdict::format_error, Outcome::failed, 0s},
       {"BADVERS", packet_for("a.h.test", 1).extended_code(1), Verdict::format_error, Outcome::failed, 0s},
-      {"another extended code", packet_for("a.h.test", 1).extended_code(2), Verdict::server_failed, Outcome::failed, 0s},
-      {"NXDOMAIN with an extended code", packet_for("a.h.test", 1, flag::answer | 3).extended_code(1), Verdict::server_failed, Outcome::failed, 0s},
+      {"another extended code", packet_for("a.h.test", 1).extended_code(2), Verdict::server_failed, Outcome::failed,
+       0s},
+      {"NXDOMAIN with an extended code", packet_for("a.h.test", 1, flag::answer | 3).extended_code(1),
+       Verdict::server_failed, Outcome::failed, 0s},
       {"TC", packet_for("a.h.test", 1, flag::answer | flag::truncated), Verdict::truncated, Outcome::failed, 0s},
-      {"NXDOMAIN with the record asked for", packet_for("a.h.test", 1, flag::answer | 3).answer("a.h.test", 1, 5, record::address("192.0.2.1")),
+      {"NXDOMAIN with the record asked for",
+       packet_for("a.h.test", 1, flag::answer | 3).answer("a.h.test", 1, 5, record::address("192.0.2.1")),
        Verdict::server_failed, Outcome::found, 5s},
-      {"records of another name only", packet_for("a.h.test", 1).answer("b.h.test", 1, 5, record::address("192.0.2.1")).authority("h.test", record::soa, 900, record::soa_data(300)),
+      {"records of another name only",
+       packet_for("a.h.test", 1)
+           .answer("b.h.test", 1, 5, record::address("192.0.2.1"))
+           .authority("h.test", record::soa, 900, record::soa_data(300)),
        Verdict::answered, Outcome::no_data, 300s},
   };
   for (const auto& c : cases) {
@@ -216,7 +242,8 @@ TEST_CASE("a CNAME is followed within the answer, in whatever order it stands") 
   CHECK(reply.answer.name == "c.h.test");
   CHECK(reply.answer.ttl == 20s);
   CHECK(reply.links == 2);
-  auto asked_for = packet_for("www.h.test", record::cname).answer("www.h.test", record::cname, 5, record::name("b.h.test"));
+  auto asked_for =
+      packet_for("www.h.test", record::cname).answer("www.h.test", record::cname, 5, record::name("b.h.test"));
   CHECK(parse(asked_for, "www.h.test", Type::cname).answer.names == std::vector<std::string>{"b.h.test"});
 }
 
@@ -248,14 +275,16 @@ TEST_CASE("a CNAME by RFC 2317 leads through a name with a slash") {
 
 TEST_CASE("CNAME loops and chains of more than ten are cut") {
   auto loop = packet_for("a.test", record::a);
-  loop.answer("a.test", record::cname, 5, record::name("b.test")).answer("b.test", record::cname, 5, record::name("a.test"));
+  loop.answer("a.test", record::cname, 5, record::name("b.test"))
+      .answer("b.test", record::cname, 5, record::name("a.test"));
   CHECK(parse(loop, "a.test", Type::a).verdict == Verdict::looped);
   auto self = packet_for("a.test", record::a).answer("a.test", record::cname, 5, record::name("a.test"));
   CHECK(parse(self, "a.test", Type::a).verdict == Verdict::looped);
   for (unsigned length : {10U, 11U, 20U}) {
     auto chain = packet_for("n0.test", record::a);
     for (unsigned i = 0; i < length; ++i) {
-      chain.answer("n" + std::to_string(i) + ".test", record::cname, 5, record::name("n" + std::to_string(i + 1) + ".test"));
+      chain.answer("n" + std::to_string(i) + ".test", record::cname, 5,
+                   record::name("n" + std::to_string(i + 1) + ".test"));
     }
     chain.answer("n" + std::to_string(length) + ".test", record::a, 5, record::address("192.0.2.1"));
     CHECK(parse(chain, "n0.test", Type::a).verdict == (length <= 10 ? Verdict::answered : Verdict::looped));
@@ -274,7 +303,7 @@ TEST_CASE("a CNAME to the root, or to a name with octets that can't be asked for
 
 TEST_CASE("compressed names are read, and pointers in a circle are not followed for ever") {
   auto packet = packet_for("h.test", record::mx).octets();
-  packet[7] = 2;   // two answers; owner and domain of the exchange point at the question
+  packet[7] = 2;  // two answers; owner and domain of the exchange point at the question
   std::string owner = "\xc0\x0c";
   std::string fixed = record::number16(record::mx) + record::number16(1) + record::number32(60);
   packet += owner + fixed + record::number16(7) + record::number16(10) + "\2mx" + "\xc0\x0c";
@@ -294,19 +323,35 @@ TEST_CASE("compressed names are read, and pointers in a circle are not followed 
 }
 
 TEST_CASE("a hundred thousand mutated packets are read without harm") {
-  struct { std::string octets; Question question; } bases[] = {
-      {packet_for("h.test", record::mx).answer("h.test", record::mx, 60, record::mx_data(10, "mx.h.test")).octets(), question_of("h.test", Type::mx)},
-      {packet_for("h.test", record::a).answer("h.test", record::cname, 60, record::name("b.test")).answer("b.test", record::a, 9, record::address("192.0.2.1")).octets(), question_of("h.test", Type::a)},
-      {packet_for("h.test", record::txt).answer("h.test", record::txt, 60, record::strings({"hello", "there"})).octets(), question_of("h.test", Type::txt)},
-      {packet_for("h.test", record::tlsa).answer("h.test", record::tlsa, 60, "\3\1\1\xab\xcd").octets(), question_of("h.test", Type::tlsa)},
-      {packet_for("h.test", record::aaaa).authority("h.test", record::soa, 60, record::soa_data(5)).extended_code(0).octets(), question_of("h.test", Type::aaaa)},
+  struct {
+    std::string octets;
+    Question question;
+  } bases[] = {
+      {packet_for("h.test", record::mx).answer("h.test", record::mx, 60, record::mx_data(10, "mx.h.test")).octets(),
+       question_of("h.test", Type::mx)},
+      {packet_for("h.test", record::a)
+           .answer("h.test", record::cname, 60, record::name("b.test"))
+           .answer("b.test", record::a, 9, record::address("192.0.2.1"))
+           .octets(),
+       question_of("h.test", Type::a)},
+      {packet_for("h.test", record::txt)
+           .answer("h.test", record::txt, 60, record::strings({"hello", "there"}))
+           .octets(),
+       question_of("h.test", Type::txt)},
+      {packet_for("h.test", record::tlsa).answer("h.test", record::tlsa, 60, "\3\1\1\xab\xcd").octets(),
+       question_of("h.test", Type::tlsa)},
+      {packet_for("h.test", record::aaaa)
+           .authority("h.test", record::soa, 60, record::soa_data(5))
+           .extended_code(0)
+           .octets(),
+       question_of("h.test", Type::aaaa)},
   };
   std::mt19937 random(20);
   unsigned answered = 0;
   for (int i = 0; i < 100'000; ++i) {
     auto& base = bases[random() % std::size(bases)];
     std::string octets = base.octets;
-    std::size_t from = i % 5 == 0 ? 0 : 12 + base.question.name.size() + 4;   // mostly leaves the question alone
+    std::size_t from = i % 5 == 0 ? 0 : 12 + base.question.name.size() + 4;  // mostly leaves the question alone
     for (auto n = 1 + random() % 4; n > 0 && octets.size() > from + 1; --n) {
       std::size_t at = from + random() % (octets.size() - from);
       switch (random() % 4) {

@@ -6,7 +6,8 @@
 namespace {
 
 void check_name(const std::string& name) {
-  fuzz::require(name == mansio::to_lower(name) && !mansio::has_control(name) && mansio::is_ascii(name), "a name is plain and in lower case");
+  fuzz::require(name == mansio::to_lower(name) && !mansio::has_control(name) && mansio::is_ascii(name),
+                "a name is plain and in lower case");
 }
 
 void check_answer(const mansio::dns::Answer& answer, unsigned code) {
@@ -41,6 +42,7 @@ void fuzz::dns(std::string_view input) {
     auto reply = parse_answer(input, static_cast<std::uint16_t>(byte(0) << 8 | byte(1)), Question(name, type));
     require(reply.links <= max_links + 1, "chains are cut");
     if (reply.verdict == Reply::Verdict::answered) check_answer(reply.answer, byte(3) & 15U);
-    if (reply.verdict == Reply::Verdict::incomplete) require(to_text(reply.next).has_value(), "what comes next can be asked for");
+    if (reply.verdict == Reply::Verdict::incomplete)
+      require(to_text(reply.next).has_value(), "what comes next can be asked for");
   }
 }
