@@ -214,6 +214,11 @@ bool Stream::input_waiting() const noexcept {
   return ::recv(box_->fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0;
 }
 
+bool Stream::quiet() const noexcept {
+  char byte;
+  return ::recv(box_->fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
 void Stream::interrupt() {
   box_->interrupted = true;
   if (box_->reader) box_->finish_read(fail(Fault::cancelled, "stopped", ECANCELED));

@@ -75,6 +75,8 @@ class Stream {
 
   // Is there input already, so that one more read would not wait? Looks at the socket; consumes nothing.
   bool input_waiting() const noexcept;
+  // Is the peer there, and silent? Looks at the socket, as input_waiting(); false also at the end of the stream.
+  bool quiet() const noexcept;
   // A waiting read, or the next one, returns Fault::cancelled: the way to stop somebody else's coroutine.
   void interrupt();
   // Like interrupt(), and a write that waits ends too, also Fault::cancelled: the stream is then of no use.

@@ -33,6 +33,9 @@ class Connection {
   // Has the peer sent anything that nobody asked for yet?
   bool input_waiting() const noexcept { return has_input() || stream_.input_waiting(); }
 
+  // Is the peer there, with nothing said that nobody asked for?
+  bool quiet() const noexcept { return !has_input() && stream_.quiet(); }
+
   event::Stream::WriteAwaiter write(std::string_view bytes, event::Deadline deadline) noexcept {
     return stream_.write(bytes, deadline);
   }

@@ -125,7 +125,7 @@ void ReplyParser::keep_text(std::string_view text) {
 
 ServerReply ReplyParser::take() {
   std::string& text = reply_.text;
-  trim_cut_utf8(text);
+  if (text.size() >= keep_) trim_cut_utf8(text);
   if (!is_utf8(text)) std::ranges::replace_if(text, is_8bit, '?');
   while (!text.empty() && (text.back() == ' ' || text.back() == '\n')) text.pop_back();
   return std::move(reply_);

@@ -49,6 +49,9 @@ std::span<const Target> targets() {
       {"header", header, {"Received: a\r\n b\r\nMessage-ID : <a@b>\r\nDelivered-To: x\n\r\nbody: c\r\n", "From x\r\n\r\n"}},
       {"list", list, {"\"Doe, J\" <@r.test:j@b.test>, g: a@b.test (c (d)), x;, r . s @ t", "undisclosed:;", "a@[192.0.2.1],,b"}},
       {"reply", reply, {"no such user\nsecond line\r\n", "\x1b\xff"}},
+      {"server_reply", server_reply,
+       {"550-5.1.1 no such\r\n550 5.1.1 user\r\n250 next\r\n", "x\nPIPELINING\nSIZE 100\nLIMITS RCPTMAX=9\nAUTH PLAIN\n"}},
+      {"stuffing", stuffing, {".\r\n..\r\na.b\r\n.\r\n", "a\r\n.b"}},
   };
   return all;
 }

@@ -28,5 +28,7 @@ void envelope(std::string_view input);
 void header(std::string_view input);
 void list(std::string_view input);
 void reply(std::string_view input);
+void server_reply(std::string_view input);
+void stuffing(std::string_view input);
 
 }  // namespace fuzz

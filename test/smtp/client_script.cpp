@@ -7,38 +7,20 @@
 #include <map>
 
 #include "base/text.hpp"
+#include "script.hpp"
 
 namespace mansio::smtp {
 namespace {
 
-std::string raw(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\' || i + 1 == text.size()) {
-      out += text[i];
-      continue;
-    }
-    switch (text[++i]) {
-      case 'r': out += '\r'; break;
-      case 'n': out += '\n'; break;
-      case 't': out += '\t'; break;
-      case '0': out += '\0'; break;
-      case 'x': out += static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16)); i += 2; break;
-      default: out += text[i];
-    }
-  }
-  return out;
-}
-
-std::string times(std::size_t n, std::string_view text) {
+std::string repeated(std::size_t n, std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < n; ++i) out += text;
   return out;
 }
 
-class Reader {
+class ClientScriptReader {
  public:
-  explicit Reader(ClientScript& script) : script_(script) {
+  explicit ClientScriptReader(ClientScript& script) : script_(script) {
     options().helo_name = "client.test";
     ClientTimeouts& t = options().timeouts;
     for (Duration* each : {&t.greeting, &t.hello, &t.mail, &t.rcpt, &t.data_init, &t.data_block, &t.data_end, &t.quit}) *each = Duration(5000);
@@ -70,7 +52,7 @@ class Reader {
   void note(std::string_view text) {
     if (text.starts_with("lmtp")) options().lmtp = true;
     if (text.starts_with("cut: whole")) script_.only_whole = true;
-    if (text.starts_with("name: ")) options().helo_name = raw(text.substr(6));
+    if (text.starts_with("name: ")) options().helo_name = unescape(text.substr(6));
     if (!text.starts_with("timeouts: ")) return;
     ClientTimeouts& t = options().timeouts;
     std::map<std::string_view, Duration*> names{{"greeting", &t.greeting}, {"hello", &t.hello}, {"mail", &t.mail}, {"rcpt", &t.rcpt},
@@ -84,12 +66,12 @@ class Reader {
   // The wire, and what happens on it.
   bool said(std::string_view word, std::string_view rest) {
     using Kind = ClientStep::Kind;
-    if (word == "S:") step(Kind::say, raw(rest) + "\r\n");
-    else if (word == "S<") step(Kind::say, raw(rest));
-    else if (word.starts_with("S*")) step(Kind::say, times(std::stoul(std::string(word.substr(2))), raw(rest)));
-    else if (word == "C:") step(Kind::hear, raw(rest) + "\r\n");
-    else if (word == "C<") step(Kind::hear, raw(rest));
-    else if (word.starts_with("C*")) step(Kind::hear, times(std::stoul(std::string(word.substr(2))), raw(rest)));
+    if (word == "S:") step(Kind::say, unescape(rest) + "\r\n");
+    else if (word == "S<") step(Kind::say, unescape(rest));
+    else if (word.starts_with("S*")) step(Kind::say, repeated(std::stoul(std::string(word.substr(2))), unescape(rest)));
+    else if (word == "C:") step(Kind::hear, unescape(rest) + "\r\n");
+    else if (word == "C<") step(Kind::hear, unescape(rest));
+    else if (word.starts_with("C*")) step(Kind::hear, repeated(std::stoul(std::string(word.substr(2))), unescape(rest)));
     else if (word == "close") step(Kind::close, "");
     else if (word == "wait") step(Kind::wait, std::string(rest));
     else if (word == "interrupt") step(Kind::interrupt, "");
@@ -109,17 +91,17 @@ class Reader {
     if (script_.transactions.empty()) return false;
     ScriptedTransaction& scripted = script_.transactions.back();
     Transaction& t = scripted.transaction;
-    if (word == "from:") t.sender = raw(rest);
+    if (word == "from:") t.sender = unescape(rest);
     else if (word == "to:") recipient(t, rest);
     else if (word == "size:") scripted.size = std::stoull(std::string(rest));
-    else if (word == "piece:") scripted.pieces.push_back(raw(rest));
-    else if (word.starts_with("piece*")) scripted.pieces.push_back(times(std::stoul(std::string(word.substr(6))), raw(rest)));
+    else if (word == "piece:") scripted.pieces.push_back(unescape(rest));
+    else if (word.starts_with("piece*")) scripted.pieces.push_back(repeated(std::stoul(std::string(word.substr(6))), unescape(rest)));
     else if (word == "fails") scripted.fails = true;
     else if (word == "body:") t.body = rest == "binary" ? mail::Body::binary : mail::Body::eight_bit;
     else if (word == "smtputf8") t.smtputf8 = true;
     else if (word == "ret:") t.ret = rest == "full" ? mail::Return::full : mail::Return::headers;
-    else if (word == "envid:") t.envid = raw(rest);
-    else if (word == "=") scripted.expected.emplace_back(rest);
+    else if (word == "envid:") t.envid = unescape(rest);
+    else if (word == "=") scripted.expected.push_back(unescape(rest));
     else if (word == "flags:") scripted.flags = rest;
     else return false;
     return true;
@@ -131,9 +113,9 @@ class Reader {
     std::string orcpt;
     for (std::string_view word : words) {
       if (word.starts_with("NOTIFY=")) notify = static_cast<std::uint8_t>(std::stoi(std::string(word.substr(7))));
-      if (word.starts_with("ORCPT=")) orcpt = raw(word.substr(6));
+      if (word.starts_with("ORCPT=")) orcpt = unescape(word.substr(6));
     }
-    t.recipients.emplace_back(raw(words[0]), std::move(orcpt), notify);
+    t.recipients.emplace_back(unescape(words[0]), std::move(orcpt), notify);
   }
 
   ClientScript& script_;
@@ -146,7 +128,7 @@ ClientScript read_client_script(const std::string& path) {
   ClientScript script;
   script.name = std::filesystem::path(path).stem().string();
   std::ifstream file(path);
-  Reader reader(script);
+  ClientScriptReader reader(script);
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {
     try {

@@ -9,7 +9,6 @@
 #include "base/text.hpp"
 
 namespace mansio::smtp {
-namespace {
 
 std::string unescape(std::string_view text) {
   std::string out;
@@ -28,6 +27,8 @@ std::string unescape(std::string_view text) {
   }
   return out;
 }
+
+namespace {
 
 void set_limit(SessionOptions& options, std::string_view name, std::uint64_t value) {
   auto ms = Duration(static_cast<long>(value));

@@ -44,4 +44,6 @@ struct Script {
 // Throws std::runtime_error naming file and line when it can't be read.
 Script read_script(const std::string& path);
 
+std::string unescape(std::string_view text);
+
 }  // namespace mansio::smtp
