@@ -16,8 +16,12 @@ namespace {
 bool is_number(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_digit); }
 
 std::unexpected<Error> no_host(std::string_view text) {
-  return fail(Fault::invalid, fmt::format("\"{}\" is no host: write \"host\", \"host:port\", \"[address]\", \"[address]:port\", \"mx:domain\" or, "
-                                          "for lmtp, \"unix:/path\"", escape(text, 80)));
+  return fail(
+      Fault::invalid,
+      fmt::format(
+          "\"{}\" is no host: write \"host\", \"host:port\", \"[address]\", \"[address]:port\", \"mx:domain\" or, "
+          "for lmtp, \"unix:/path\"",
+          escape(text, 80)));
 }
 
 std::optional<std::string> canonical_address(std::string_view text) {
@@ -25,7 +29,9 @@ std::optional<std::string> canonical_address(std::string_view text) {
   std::array<char, INET6_ADDRSTRLEN> out{};
   std::string address(text);
   int family = address.find(':') == std::string::npos ? AF_INET : AF_INET6;
-  if (inet_pton(family, address.c_str(), bytes.data()) != 1 || inet_ntop(family, bytes.data(), out.data(), out.size()) == nullptr) return std::nullopt;
+  if (inet_pton(family, address.c_str(), bytes.data()) != 1 ||
+      inet_ntop(family, bytes.data(), out.data(), out.size()) == nullptr)
+    return std::nullopt;
   return std::string(out.data());
 }
 
@@ -51,7 +57,7 @@ Result<NextHop> parse_next_hop(std::string_view text) {
     return hop;
   }
   std::string_view name = text;
-  if (text.starts_with("mx:") && !is_number(text.substr(3))) {      // "mx:25" is a host that is called mx
+  if (text.starts_with("mx:") && !is_number(text.substr(3))) {  // "mx:25" is a host that is called mx
     hop.kind = NextHopKind::mx;
     name.remove_prefix(3);
   }
@@ -65,9 +71,10 @@ Result<NextHop> parse_next_hop(std::string_view text) {
   }
   bool bracketed = name.starts_with('[') && name.ends_with(']');
   std::string_view inner = bracketed ? name.substr(1, name.size() - 2) : name;
-  if (bracketed && istarts_with(inner, "IPv6:")) inner.remove_prefix(5);    // RFC 5321 §4.1.3
+  if (bracketed && istarts_with(inner, "IPv6:")) inner.remove_prefix(5);  // RFC 5321 §4.1.3
   if (auto address = canonical_address(inner)) {
-    if (hop.kind == NextHopKind::mx) return fail(Fault::invalid, fmt::format("\"{}\": an address has no MX hosts", escape(text, 80)));
+    if (hop.kind == NextHopKind::mx)
+      return fail(Fault::invalid, fmt::format("\"{}\": an address has no MX hosts", escape(text, 80)));
     hop.kind = NextHopKind::literal;
     hop.name = std::move(*address);
     return hop;

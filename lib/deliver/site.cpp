@@ -15,9 +15,9 @@ namespace mansio::deliver {
 struct SiteFinder::Gathered {
   Gathered() = default;
   std::vector<std::string> v6, v4;
-  Status unsure;                 // not ok: a question that could not be answered
-  bool own = false;              // an address of ours was among them
-  bool barred = false;           // one that nobody outside may send us to
+  Status unsure;        // not ok: a question that could not be answered
+  bool own = false;     // an address of ours was among them
+  bool barred = false;  // one that nobody outside may send us to
 };
 
 namespace {
@@ -26,25 +26,31 @@ constexpr std::uint16_t fallback_preference = 65535;
 
 std::string host_text(const SiteHost& host) {
   if (host.port == 0) return "unix:" + host.name;
-  return host.literal ? fmt::format("[{}]:{}", host.name, host.port) : fmt::format("{}:{}", escape(host.name, 255), host.port);
+  return host.literal ? fmt::format("[{}]:{}", host.name, host.port)
+                      : fmt::format("{}:{}", escape(host.name, 255), host.port);
 }
 
-std::string site_key(const config::Transport& transport, std::string_view hosts) { return fmt::format("{} {}", transport.name, hosts); }
+std::string site_key(const config::Transport& transport, std::string_view hosts) {
+  return fmt::format("{} {}", transport.name, hosts);
+}
 
 // The name servers could not say; RFC 3463 §3.5: X.4.3 directory server failure.
 Status unsure_status(const std::string& name, dns::Outcome outcome) {
   std::string text = fmt::format("{}: {}", escape(name, 255), dns::describe(outcome));
-  return outcome == dns::Outcome::no_resources ? Status(451, 3, 0, std::move(text)) : Status(451, 4, 3, std::move(text));
+  return outcome == dns::Outcome::no_resources ? Status(451, 3, 0, std::move(text))
+                                               : Status(451, 4, 3, std::move(text));
 }
 
 bool is_host_name(std::string_view name) {
-  return std::ranges::all_of(name, [](char c) { return is_alnum(c) || c == '-' || c == '_' || c == '.'; }) && !config::Network::parse_address(name);
+  return std::ranges::all_of(name, [](char c) { return is_alnum(c) || c == '-' || c == '_' || c == '.'; }) &&
+         !config::Network::parse_address(name);
 }
 
 // Nobody outside may send us there: "this network", link-local (also where clouds keep their secrets), multicast, reserved,
 // broadcast. The loopback network when the port is 25: another port was chosen by an admin for a test.
 bool is_barred(const std::string& address, std::uint16_t port) {
-  static const config::NetworkList never({"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/128", "fe80::/10", "ff00::/8"});
+  static const config::NetworkList never(
+      {"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/128", "fe80::/10", "ff00::/8"});
   static const config::NetworkList loopback({"127.0.0.0/8", "::1/128"});
   return never.matches(address) || (port == 25 && loopback.matches(address));
 }
@@ -64,8 +70,9 @@ std::vector<SiteHost> hosts_of(const dns::Answer& answer, std::uint16_t port) {
   return hosts;
 }
 
-Status own_status(const std::string& domain) {      // RFC 3463 §3.5: X.4.6 routing loop
-  return Status(550, 4, 6, fmt::format("the best mail exchanger of {} is this host, which does not take its mail", domain));
+Status own_status(const std::string& domain) {  // RFC 3463 §3.5: X.4.6 routing loop
+  return Status(550, 4, 6,
+                fmt::format("the best mail exchanger of {} is this host, which does not take its mail", domain));
 }
 
 void cut_from(std::vector<SiteHost>& hosts, std::uint16_t preference) {
@@ -79,8 +86,10 @@ SiteAnswer literal_site(const config::Transport& transport, const mail::Domain& 
   event::Endpoint endpoint;
   endpoint.address = host.name;
   endpoint.port = host.port;
-  if (own.is_own(endpoint)) answer.status = Status(550, 4, 6, fmt::format("{} is this host, which does not take its mail", domain.key()));
-  else if (is_barred(host.name, host.port)) answer.status = Status(550, 4, 4, fmt::format("no mail is sent to {}", domain.key()));
+  if (own.is_own(endpoint))
+    answer.status = Status(550, 4, 6, fmt::format("{} is this host, which does not take its mail", domain.key()));
+  else if (is_barred(host.name, host.port))
+    answer.status = Status(550, 4, 4, fmt::format("no mail is sent to {}", domain.key()));
   answer.site.key = site_key(transport, host_text(host));
   answer.site.hosts.push_back(std::move(host));
   if (!answer.status.ok()) answer.site.hosts.clear();
@@ -105,7 +114,8 @@ bool OwnAddresses::is_own(const event::Endpoint& endpoint) const {
 // Equal preferences in random order (RFC 5321 §5.1), then no more than the bound.
 void SiteFinder::order(std::vector<SiteHost>& hosts) {
   for (auto from = hosts.begin(); from != hosts.end();) {
-    auto to = std::find_if(from, hosts.end(), [&](const SiteHost& host) { return host.preference != from->preference; });
+    auto to =
+        std::find_if(from, hosts.end(), [&](const SiteHost& host) { return host.preference != from->preference; });
     std::shuffle(from, to, random_);
     from = to;
   }
@@ -114,9 +124,10 @@ void SiteFinder::order(std::vector<SiteHost>& hosts) {
 
 // RFC 5321 §5.1: this host in the list, and all that are not better, are no way to the domain. True when it was there.
 bool SiteFinder::cut_own_names(std::vector<SiteHost>& hosts) const {
-  auto own = std::ranges::find_if(hosts, [&](const SiteHost& host) { return std::ranges::find(own_.names, host.name) != own_.names.end(); });
+  auto own = std::ranges::find_if(
+      hosts, [&](const SiteHost& host) { return std::ranges::find(own_.names, host.name) != own_.names.end(); });
   if (own == hosts.end()) return false;
-  cut_from(hosts, own->preference);       // sorted: the first is the best
+  cut_from(hosts, own->preference);  // sorted: the first is the best
   return true;
 }
 
@@ -124,7 +135,7 @@ event::Task<SiteFinder::Found> SiteFinder::exchangers(TransportPtr transport, st
   Found out;
   auto answer = co_await questions_.ask(domain, dns::Type::mx);
   if (answer->found()) out.hosts = hosts_of(*answer, port);
-  if (answer->found() && out.hosts.empty()) {                    // RFC 7505 §3
+  if (answer->found() && out.hosts.empty()) {  // RFC 7505 §3
     out.status = Status(556, 1, 10, fmt::format("{} does not accept mail (null MX)", domain));
     co_return out;
   }
@@ -132,7 +143,7 @@ event::Task<SiteFinder::Found> SiteFinder::exchangers(TransportPtr transport, st
     out.status = Status(550, 1, 2, fmt::format("there is no domain {}", domain));
     co_return out;
   }
-  if (answer->outcome == dns::Outcome::no_data) {                // RFC 5321 §5.1: implicit MX
+  if (answer->outcome == dns::Outcome::no_data) {  // RFC 5321 §5.1: implicit MX
     SiteHost& host = out.hosts.emplace_back(domain, port, 0, false);
     host.from_mx = true;
     host.secure = answer->secure;
@@ -145,7 +156,8 @@ event::Task<SiteFinder::Found> SiteFinder::exchangers(TransportPtr transport, st
     out.status = own_status(domain);
     co_return out;
   }
-  for (std::size_t i = 0; i < std::min(out.hosts.size(), max_site_hosts); ++i) out.key += (i == 0 ? "" : ",") + host_text(out.hosts[i]);
+  for (std::size_t i = 0; i < std::min(out.hosts.size(), max_site_hosts); ++i)
+    out.key += (i == 0 ? "" : ",") + host_text(out.hosts[i]);
   order(out.hosts);
   co_await examine(std::move(transport), std::move(domain), &out);
   co_return out;
@@ -183,18 +195,21 @@ event::Task<> SiteFinder::examine(TransportPtr transport, std::string domain, Fo
     kept.push_back(host);
   }
   found->hosts = std::move(kept);
-  if (found->hosts.empty()) found->status = own ? own_status(domain) : absent;
-  else if (!usable) found->status = unsure;
+  if (found->hosts.empty())
+    found->status = own ? own_status(domain) : absent;
+  else if (!usable)
+    found->status = unsure;
 }
 
 // The hosts that the configuration names. What it names and does not exist is a mistake in it: the mail waits.
-event::Task<SiteFinder::Found> SiteFinder::named(TransportPtr transport, const std::vector<std::string>* entries, bool shuffled) {
+event::Task<SiteFinder::Found> SiteFinder::named(TransportPtr transport, const std::vector<std::string>* entries,
+                                                 bool shuffled) {
   Found out;
   std::vector<std::vector<SiteHost>> groups;
   std::vector<std::string> keys;
   for (const std::string& entry : *entries) {
     auto hop = config::parse_next_hop(entry);
-    if (!hop) continue;                            // the configuration was checked
+    if (!hop) continue;  // the configuration was checked
     std::uint16_t port = hop->port != 0 ? hop->port : transport->port;
     keys.push_back(hop->text(port));
     if (hop->kind != config::NextHopKind::mx) {
@@ -203,9 +218,12 @@ event::Task<SiteFinder::Found> SiteFinder::named(TransportPtr transport, const s
       continue;
     }
     Found found = co_await exchangers(transport, hop->name, port);
-    if (found.status.ok()) groups.push_back(std::move(found.hosts));
-    else if (found.status.temporary()) out.status = std::move(found.status);
-    else out.status = Status(451, 3, 5, fmt::format("{}, which the configuration names: {}", entry, found.status.text()));
+    if (found.status.ok())
+      groups.push_back(std::move(found.hosts));
+    else if (found.status.temporary())
+      out.status = std::move(found.status);
+    else
+      out.status = Status(451, 3, 5, fmt::format("{}, which the configuration names: {}", entry, found.status.text()));
   }
   if (shuffled) {
     std::shuffle(groups.begin(), groups.end(), random_);
@@ -213,13 +231,16 @@ event::Task<SiteFinder::Found> SiteFinder::named(TransportPtr transport, const s
   }
   for (std::size_t i = 0; i < groups.size(); ++i) {
     for (SiteHost& host : groups[i]) {
-      host.preference = shuffled ? std::uint16_t{0} : static_cast<std::uint16_t>(std::min<std::size_t>(i, fallback_preference - 1));
+      host.preference =
+          shuffled ? std::uint16_t{0} : static_cast<std::uint16_t>(std::min<std::size_t>(i, fallback_preference - 1));
       out.hosts.push_back(std::move(host));
     }
   }
   if (out.hosts.size() > max_site_hosts) out.hosts.erase(out.hosts.begin() + max_site_hosts, out.hosts.end());
-  if (!out.hosts.empty()) out.status = Status();
-  else if (out.status.ok()) out.status = Status(451, 3, 5, "the configuration names no host");
+  if (!out.hosts.empty())
+    out.status = Status();
+  else if (out.status.ok())
+    out.status = Status(451, 3, 5, "the configuration names no host");
   out.key = fmt::format("{}", fmt::join(keys, ","));
   co_return out;
 }
@@ -230,8 +251,10 @@ event::Task<SiteAnswer> SiteFinder::find(TransportPtr transport, mail::Domain do
     answer = literal_site(*transport, domain, own_);
   } else {
     Found found;
-    if (transport->hosts.empty()) found = co_await exchangers(transport, domain.key(), transport->port);
-    else found = co_await named(transport, &transport->hosts, transport->hosts_random);
+    if (transport->hosts.empty())
+      found = co_await exchangers(transport, domain.key(), transport->port);
+    else
+      found = co_await named(transport, &transport->hosts, transport->hosts_random);
     answer.status = std::move(found.status);
     if (answer.status.ok()) answer.site.hosts = std::move(found.hosts);
     answer.site.key = site_key(*transport, found.key);
@@ -249,14 +272,18 @@ event::Task<SiteAnswer> SiteFinder::find(TransportPtr transport, mail::Domain do
 }
 
 // Sorts a host's addresses into those to connect to and those that must not be.
-void SiteFinder::judge(const SiteHost& host, const std::vector<std::string>& addresses, std::vector<std::string>* usable, Gathered* out) const {
+void SiteFinder::judge(const SiteHost& host, const std::vector<std::string>& addresses,
+                       std::vector<std::string>* usable, Gathered* out) const {
   for (const std::string& address : addresses) {
     event::Endpoint endpoint;
     endpoint.address = address;
     endpoint.port = host.port;
-    if (host.from_mx && own_.is_own(endpoint)) out->own = true;
-    else if (host.from_mx && is_barred(address, host.port)) out->barred = true;
-    else usable->push_back(address);
+    if (host.from_mx && own_.is_own(endpoint))
+      out->own = true;
+    else if (host.from_mx && is_barred(address, host.port))
+      out->barred = true;
+    else
+      usable->push_back(address);
   }
 }
 
@@ -264,8 +291,10 @@ event::Task<> SiteFinder::gather(TransportPtr transport, const SiteHost* host, d
   bool v6 = type == dns::Type::aaaa;
   if (transport->family == (v6 ? config::Family::ipv4 : config::Family::ipv6)) co_return;
   auto answer = co_await questions_.ask(host->name, type);
-  if (answer->found()) judge(*host, answer->addresses, v6 ? &out->v6 : &out->v4, out);
-  else if (!answer->proven_absent() && answer->outcome != dns::Outcome::bad_name) out->unsure = unsure_status(host->name, answer->outcome);
+  if (answer->found())
+    judge(*host, answer->addresses, v6 ? &out->v6 : &out->v4, out);
+  else if (!answer->proven_absent() && answer->outcome != dns::Outcome::bad_name)
+    out->unsure = unsure_status(host->name, answer->outcome);
 }
 
 event::Task<SiteFinder::Addresses> SiteFinder::addresses(TransportPtr transport, SiteHost host) {
@@ -274,8 +303,9 @@ event::Task<SiteFinder::Addresses> SiteFinder::addresses(TransportPtr transport,
   if (host.literal) {
     bool v6 = host.name.find(':') != std::string::npos;
     std::vector<std::string> self{host.name};
-    if (transport->family != (v6 ? config::Family::ipv4 : config::Family::ipv6)) judge(host, self, v6 ? &found.v6 : &found.v4, &found);
-  } else if (is_host_name(host.name)) {            // an address as MX target is no name (RFC 1035 §3.3.9)
+    if (transport->family != (v6 ? config::Family::ipv4 : config::Family::ipv6))
+      judge(host, self, v6 ? &found.v6 : &found.v4, &found);
+  } else if (is_host_name(host.name)) {  // an address as MX target is no name (RFC 1035 §3.3.9)
     co_await gather(transport, &host, dns::Type::aaaa, &found);
     co_await gather(transport, &host, dns::Type::a, &found);
   }
@@ -283,7 +313,8 @@ event::Task<SiteFinder::Addresses> SiteFinder::addresses(TransportPtr transport,
     out.status = own_status(host.name);
     co_return out;
   }
-  for (std::size_t i = 0; out.endpoints.size() < max_host_addresses && i < std::max(found.v6.size(), found.v4.size()); ++i) {
+  for (std::size_t i = 0; out.endpoints.size() < max_host_addresses && i < std::max(found.v6.size(), found.v4.size());
+       ++i) {
     for (auto* list : {&found.v6, &found.v4}) {
       if (i >= list->size() || out.endpoints.size() == max_host_addresses) continue;
       event::Endpoint& endpoint = out.endpoints.emplace_back();
@@ -292,11 +323,16 @@ event::Task<SiteFinder::Addresses> SiteFinder::addresses(TransportPtr transport,
     }
   }
   if (!out.endpoints.empty()) co_return out;
-  const char* which = transport->family == config::Family::ipv4 ? "IPv4 " : transport->family == config::Family::ipv6 ? "IPv6 " : "";
+  const char* which = transport->family == config::Family::ipv4   ? "IPv4 "
+                      : transport->family == config::Family::ipv6 ? "IPv6 "
+                                                                  : "";
   std::string what = fmt::format("host {} has no {}address", escape(host.name, 255), which);
-  if (!found.unsure.ok()) out.status = found.unsure;
-  else if (!host.from_mx) out.status = Status(451, 3, 5, what + ", but the configuration names it");
-  else out.status = Status(550, 4, 4, found.barred ? what + " that mail may be sent to" : what);
+  if (!found.unsure.ok())
+    out.status = found.unsure;
+  else if (!host.from_mx)
+    out.status = Status(451, 3, 5, what + ", but the configuration names it");
+  else
+    out.status = Status(550, 4, 4, found.barred ? what + " that mail may be sent to" : what);
   co_return out;
 }
 

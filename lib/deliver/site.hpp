@@ -18,34 +18,35 @@
 namespace mansio::deliver {
 
 struct SiteHost {
-  SiteHost(std::string n, std::uint16_t p, std::uint16_t pref, bool lit) : name(std::move(n)), port(p), preference(pref), literal(lit) {}
-  std::string name;               // a host name (A-labels), a numeric address when `literal`, or a path when `port` is 0
-  std::uint16_t port;             // 0: a unix socket
-  std::uint16_t preference;       // equal ones are in random order; 65535: of the transport's `fallback`
+  SiteHost(std::string n, std::uint16_t p, std::uint16_t pref, bool lit)
+      : name(std::move(n)), port(p), preference(pref), literal(lit) {}
+  std::string name;          // a host name (A-labels), a numeric address when `literal`, or a path when `port` is 0
+  std::uint16_t port;        // 0: a unix socket
+  std::uint16_t preference;  // equal ones are in random order; 65535: of the transport's `fallback`
   bool literal;
-  bool from_mx = false;           // somebody outside named it (an MX record, a recipient's literal), not the configuration:
-                                  // never connect to ourselves by it (S-093)
-  bool secure = false;            // the look-up that named it was validated by DNSSEC
+  bool from_mx = false;  // somebody outside named it (an MX record, a recipient's literal), not the configuration:
+                         // never connect to ourselves by it (S-093)
+  bool secure = false;   // the look-up that named it was validated by DNSSEC
 };
 
 struct Site {
   Site() = default;
-  std::string key;                // "TRANSPORT host:port,host:port": sorted by preference, then name, whatever the random order
-  std::vector<SiteHost> hosts;    // in the order to try
+  std::string key;  // "TRANSPORT host:port,host:port": sorted by preference, then name, whatever the random order
+  std::vector<SiteHost> hosts;  // in the order to try
 };
 
 struct SiteAnswer {
   SiteAnswer() = default;
-  Status status;                  // not ok: nothing to connect to, for now (4xx) or proven (5xx)
+  Status status;  // not ok: nothing to connect to, for now (4xx) or proven (5xx)
   Site site;
 };
 
 // Addresses of ours: what an MX may not lead to.
 struct OwnAddresses {
   OwnAddresses() = default;
-  std::vector<std::string> names;              // host_name, lower case
-  std::vector<event::Endpoint> listeners;      // address "*", "0.0.0.0" or "::" for any
-  std::vector<std::string> interfaces;         // numeric; refreshed by the owner
+  std::vector<std::string> names;          // host_name, lower case
+  std::vector<event::Endpoint> listeners;  // address "*", "0.0.0.0" or "::" for any
+  std::vector<std::string> interfaces;     // numeric; refreshed by the owner
   // Would a connection there reach ourselves?
   bool is_own(const event::Endpoint& endpoint) const;
 };
@@ -61,7 +62,9 @@ struct NameQuestions {
 class ResolverQuestions final : public NameQuestions {
  public:
   explicit ResolverQuestions(dns::Resolver& resolver) : resolver_(resolver) {}
-  event::Task<std::shared_ptr<const dns::Answer>> ask(std::string name, dns::Type type) override { return resolver_.ask(std::move(name), type); }
+  event::Task<std::shared_ptr<const dns::Answer>> ask(std::string name, dns::Type type) override {
+    return resolver_.ask(std::move(name), type);
+  }
 
  private:
   dns::Resolver& resolver_;
@@ -98,7 +101,7 @@ class SiteFinder {
   event::Task<Addresses> addresses(TransportPtr transport, SiteHost host);
 
  private:
-  struct Found {                               // hosts in their order, or why there are none
+  struct Found {  // hosts in their order, or why there are none
     Found() = default;
     Status status;
     std::vector<SiteHost> hosts;
@@ -110,7 +113,8 @@ class SiteFinder {
   event::Task<Found> named(TransportPtr transport, const std::vector<std::string>* entries, bool shuffled);
   event::Task<> examine(TransportPtr transport, std::string domain, Found* found);
   event::Task<> gather(TransportPtr transport, const SiteHost* host, dns::Type type, Gathered* out);
-  void judge(const SiteHost& host, const std::vector<std::string>& addresses, std::vector<std::string>* usable, Gathered* out) const;
+  void judge(const SiteHost& host, const std::vector<std::string>& addresses, std::vector<std::string>* usable,
+             Gathered* out) const;
   void order(std::vector<SiteHost>& hosts);
   bool cut_own_names(std::vector<SiteHost>& hosts) const;
 
