@@ -137,6 +137,24 @@ TEST_CASE("the manual's list of settings is that of the table") {
   CHECK(manual.substr(begin, end - begin) == manual_section());
 }
 
+TEST_CASE("the manual's examples are configurations") {
+  std::string manual = text_of(manual_file);
+  int examples = 0;
+  constexpr std::string_view begin = ".Bd -literal -offset indent\n", end = ".Ed\n";
+  for (auto at = manual.find(begin); at != std::string::npos; at = manual.find(begin, at + 1)) {
+    std::string text = manual.substr(at + begin.size(), manual.find(end, at) - at - begin.size());
+    if (text.starts_with("internet")) {
+      text = "version = 1; transports = { mailbox = { kind = \"mbox\"; path = \"/m\"; };\n" + text + "};\n";
+    }
+    auto config = parse({{"example", text}}, {"mail.example.org", "", ""});
+    INFO(text);
+    if (!config) for (const Problem& p : config.error()) UNSCOPED_INFO(p.message());
+    CHECK(config);
+    ++examples;
+  }
+  CHECK(examples == 7);
+}
+
 TEST_CASE("the snapshot's own defaults are those of the table") {
   Config plain;
   auto config = parse({{"/mansio.conf", "version = 1;"}}, {"h.example", "", ""});
