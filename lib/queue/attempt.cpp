@@ -202,7 +202,7 @@ event::Task<std::optional<Time>> Attempt::conclude() {
   }
   ++progress.attempts;
   if (!failed.empty()) {
-    auto reported = co_await report(failed, ReportKind::failed, std::nullopt);
+    auto reported = co_await report(failed, mail::DsnAction::failed, std::nullopt);
     if (!reported) {
       // D-073: no report, no settling. The recipients stay, to be failed again when there is room.
       queue_.log.panic(fmt::format("{}: a bounce could not be queued: {}", message_->id.text(), reported.error().text()));
@@ -227,7 +227,7 @@ event::Task<std::optional<Time>> Attempt::conclude() {
   bool due = config_->delay_warning > Duration(0) && now - message_->envelope.received >= config_->delay_warning;   // 0: never
   if (due && !progress.delay_warned && !late.empty()) {
     progress.delay_warned = true;
-    auto warned = co_await report(late, ReportKind::delayed, expiry());
+    auto warned = co_await report(late, mail::DsnAction::delayed, expiry());
     if (!warned) progress.delay_warned = false;
   }
   auto next = next_time();
@@ -241,8 +241,10 @@ event::Task<std::optional<Time>> Attempt::conclude() {
   co_return progress.next_attempt;
 }
 
-event::Task<Result<>> Attempt::report(std::vector<std::size_t> recipients, ReportKind kind, std::optional<Time> expires) {
-  auto due = reportable(*message_, recipients, kind);
+event::Task<Result<>> Attempt::report(std::vector<std::size_t> recipients, mail::DsnAction kind, std::optional<Time> expires) {
+  std::vector<Reported> all;
+  for (std::size_t i : recipients) all.emplace_back(i, kind, message_->progress.recipients[i].last);
+  auto due = reportable(*message_, std::move(all));
   if (due.empty()) co_return Result<>();
   std::uint64_t limit = config_->bounce_return_size.bytes();
   auto read = [&] { return read_original(*message_, limit, kind); };
@@ -250,7 +252,7 @@ event::Task<Result<>> Attempt::report(std::vector<std::size_t> recipients, Repor
   spool::Writer writer = queue_.spool.new_message();
   Time now = std::chrono::system_clock::now();
   std::string message_id = fmt::format("{}@{}", writer.id().text(), config_->host_name);
-  Report report = make_report(*message_, due, kind, std::move(original), *config_, message_id, now, expires);
+  Report report = make_report(*message_, due, std::move(original), *config_, message_id, now, expires);
   auto written = co_await writer.append(report.content);
   if (!written) co_return written;
   auto stored = co_await writer.commit(std::move(report.envelope), std::string());

@@ -43,7 +43,7 @@ class Attempt {
   deliver::Job make_job(const route::Destination& destination) const;
   void conclude_recipients();
   event::Task<std::optional<Time>> conclude();
-  event::Task<Result<>> report(std::vector<std::size_t> recipients, ReportKind kind, std::optional<Time> expires);
+  event::Task<Result<>> report(std::vector<std::size_t> recipients, mail::DsnAction kind, std::optional<Time> expires);
   std::optional<Time> next_time() const;
   Time expiry() const;
 

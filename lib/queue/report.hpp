@@ -1,5 +1,6 @@
 // Reports to senders (RFC 3461 §6): which recipients deserve one, and the message that carries it. Pure but for the
-// reading of the original's header, which the caller does on a thread.
+// reading of the original and of an admin's templates, which the caller does on a thread. Failures, delays and successes
+// are reports of their own.
 #pragma once
 #include <optional>
 #include <string>
@@ -20,31 +21,40 @@ struct Reported {
   std::string host;                // who said it: "mx.example [192.0.2.1]:25"; "": ourselves
 };
 
-enum class ReportKind : std::uint8_t { failed, delayed };
-
 // Does the sender want to hear this about this recipient? Never for the null sender (RFC 5321 §6.1), nor with
-// NOTIFY=NEVER; without NOTIFY failures and delays are told (RFC 3461 §4.1).
-bool wants_report(const mail::Envelope& envelope, const mail::Recipient& recipient, ReportKind kind) noexcept;
+// NOTIFY=NEVER; without NOTIFY failures and delays are told, but success only to who asked (RFC 3461 §4.1, §5.2). That
+// `relayed` is only for a next hop without DSN is the caller's knowledge (§5.2.2).
+bool wants_report(const mail::Envelope& envelope, const mail::Recipient& recipient, mail::DsnAction action) noexcept;
 
-// Indexes of `recipients` (into the envelope) that deserve a report.
-std::vector<std::size_t> reportable(const spool::Message& message, const std::vector<std::size_t>& recipients, ReportKind kind);
+// Those of `all` that deserve a report (RFC 3461 §5.2.8).
+std::vector<Reported> reportable(const spool::Message& message, std::vector<Reported> all);
 
-// At most bounce_return_size of the original's content, or its header alone when it is longer or RET=HDRS. Blocks: for a
-// thread. A read error gives what was read: a bounce without the original is better than none.
+// At most `limit` octets of the original's content, or its header alone when it is longer, RET=HDRS, or `action` is not
+// `failed` (RFC 3461 §6.2). Blocks: for a thread. After a read error it is our own fields alone: a bounce without the
+// original is better than none.
 struct Original {
   std::string text;
   bool full = false;
 };
-Original read_original(const spool::Message& message, std::uint64_t limit, ReportKind kind);
+Original read_original(const spool::Message& message, std::uint64_t limit, mail::DsnAction action);
+
+// The texts in `directory` (bounce_templates; "": the built-in ones), each with the built-in one in place of a file that
+// is not there or has a mistake. Blocks: for a thread.
+struct LoadedTemplates {
+  mail::ReportTemplates templates;
+  std::vector<std::string> problems;   // for the log: file, line and what is wrong
+};
+LoadedTemplates load_templates(const std::string& directory);
 
 struct Report {
-  mail::Envelope envelope;       // from <> to the original's sender
+  mail::Envelope envelope;       // from <> to the original's sender; a bounce goes to bounces.copy_to as well
   std::string content;
 };
 
-// One report about all of `recipients` (not empty; the sender is not null), whose last Status says what happened.
-Report make_report(const spool::Message& message, const std::vector<std::size_t>& recipients, ReportKind kind,
-                   Original original, const config::Config& config, const std::string& message_id, Time now,
-                   std::optional<Time> expires);
+// One report about all of `recipients` (not empty, of one kind; the sender is not null). `expires`: until when delayed
+// ones are tried.
+Report make_report(const spool::Message& message, const std::vector<Reported>& recipients, Original original,
+                   const config::Config& config, const std::string& message_id, Time now, std::optional<Time> expires,
+                   const mail::ReportTemplates& templates = mail::default_templates());
 
 }  // namespace mansio::queue

@@ -12,8 +12,9 @@ void fuzz::dsn(std::string_view input) {
   mail::DsnRecipient recipient(*mail::Address::parse("c@d.test"), mail::DsnAction::failed, Status(550, 1, 1, std::string(input)));
   recipient.orcpt = recipient.remote_host = recipient.remote_reply = report.envid = report.original = input;
   report.recipients.push_back(std::move(recipient));
-  for (bool full : {false, true}) {
-    report.full = full;
+  for (int variant = 0; variant < 4; ++variant) {
+    report.full = (variant & 1) != 0;
+    report.utf8 = (variant & 2) != 0;
     std::string text = mail::format_dsn(report);
     std::size_t start = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
