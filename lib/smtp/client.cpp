@@ -69,7 +69,8 @@ event::Task<Status> ClientSession::hello() {
   if (options_.helo_name.empty() || !is_ascii(options_.helo_name) || has_control(options_.helo_name)) {
     co_return Status(451, 3, 5, "the name to say hello with is no ASCII domain or literal");    // RFC 5321 §4.1.4, RFC 6531 §3.7.1
   }
-  auto answer = co_await say_hello(options_.lmtp ? "LHLO" : "EHLO");
+  std::string_view verb = options_.lmtp ? "LHLO" : "EHLO";
+  auto answer = co_await say_hello(verb);
   if (answer && answer->ok()) {
     capabilities_ = parse_capabilities(answer->text);
     co_return answer->status();

@@ -15,7 +15,8 @@
 
 namespace mansio::smtp {
 
-// RFC 5321 §4.5.3.2: the minimum a client waits.
+// RFC 5321 §4.5.3.2: the minimum a client waits. data_block is for each 64 KiB that are written, so a large message that moves is
+// never cut off; quit is for RSET after a refusal too.
 struct ClientTimeouts {
   ClientTimeouts() = default;
   Duration greeting{std::chrono::minutes(5)}, hello{std::chrono::minutes(5)}, mail{std::chrono::minutes(5)},

@@ -133,15 +133,13 @@ event::Task<Result<>> ClientTransaction::envelope() {
     fill_group(group);
     stage_ = due_.front().stage;
     began_ = true;
-    auto written = co_await channel_.write(group, stage_ == Stage::mail ? options_.timeouts.mail : options_.timeouts.rcpt);
+    auto written = co_await channel_.write(group, time_for(stage_));
     // A server that has closed may have said why: its replies are read in any case.
     if (!written && written.error().fault() != Fault::closed) co_return written;
     // RFC 2920 §3.1: replies are counted, whatever they say.
     for (const Step& step : due_) {
       stage_ = step.stage;
-      const ClientTimeouts& times = options_.timeouts;
-      Duration limit = stage_ == Stage::mail ? times.mail : stage_ == Stage::rcpt ? times.rcpt : times.data_init;
-      auto reply = co_await channel_.reply(limit);
+      auto reply = co_await channel_.reply(time_for(stage_));
       if (!reply) co_return std::unexpected(reply.error());
       auto taken = take(step, *reply);
       if (!taken) co_return taken;
@@ -149,6 +147,11 @@ event::Task<Result<>> ClientTransaction::envelope() {
     if (!written) co_return written;
   }
   co_return Result<>();
+}
+
+Duration ClientTransaction::time_for(Stage stage) const noexcept {
+  const ClientTimeouts& times = options_.timeouts;
+  return stage == Stage::mail ? times.mail : stage == Stage::rcpt ? times.rcpt : times.data_init;
 }
 
 bool ClientTransaction::envelope_sent() const noexcept { return began_ && (mail_refused_ || next_ == fates_.size()); }

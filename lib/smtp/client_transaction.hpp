@@ -38,6 +38,7 @@ class ClientTransaction {
   event::Task<Result<>> envelope();
   void fill_group(std::string& group);
   void skip_settled();
+  Duration time_for(Stage stage) const noexcept;
   bool envelope_sent() const noexcept;
   Result<> take(const Step& step, const ServerReply& reply);
   void take_rcpt(std::size_t recipient, const ServerReply& reply);
