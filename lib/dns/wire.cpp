@@ -265,6 +265,7 @@ std::optional<std::string> to_wire(std::string_view name) {
 }
 
 std::optional<std::string> to_text(std::string_view wire) {
+  if (wire.size() > 255) return std::nullopt;
   std::string text;
   while (!wire.empty() && wire[0] != '\0') {
     std::size_t size = static_cast<unsigned char>(wire[0]);

@@ -41,6 +41,10 @@ TEST_CASE("names become wire form in lower case and come back") {
   std::string longest = label63 + '.' + label63 + '.' + label63 + '.' + std::string(61, 'a');  // 255 octets
   CHECK(to_wire(longest));
   CHECK_FALSE(to_wire(longest + 'a'));
+  std::string wire = *to_wire(longest);
+  CHECK(to_text(wire) == longest);
+  wire.insert(0, "\1a");
+  CHECK_FALSE(to_text(wire));
   for (std::string_view bad :
        {std::string_view(""), std::string_view("\1a"), std::string_view("\5a\0", 3), std::string_view("\3a.b\0", 5),
         std::string_view("\1\x80\0", 3), std::string_view("\1a\0x", 4)}) {
