@@ -22,8 +22,10 @@ PACKAGES = {
     "opensmtpd": ["opensmtpd", *SHELL],
     "dns": ["nsd", "unbound"],
 }
-LAYOUT = "1"                      # another number makes all trees anew
+LAYOUT = "2"                      # another number makes all trees anew
 LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "usr/lib/systemd"]
+# What only maintainer scripts use, or a part of a program that the lab does not start.
+NOT_NEEDED = ("perl", "libperl", "libpython3.11-stdlib", "libpython3.11-minimal", "cron", "e2fsprogs", "dpkg", "debconf", "usrmerge")
 A_MONTH = 30 * 24 * 3600
 
 
@@ -41,8 +43,7 @@ class Trees:
 
     def __init__(self, directory=None):
         self.directory = directory or cache_directory()
-        self.archives = self.directory / "archives"
-        (self.archives / "partial").mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "no-packages").touch()
         self.held = []
 
@@ -51,10 +52,7 @@ class Trees:
         with self.turn():
             wanted = {name: self.versions(name) for name in names}
             missing = [name for name in names if not self.path(name, wanted[name]).is_dir()]
-            for name in missing:
-                self.download(name)
-            with concurrent.futures.ThreadPoolExecutor(2) as pool:
-                list(pool.map(lambda name: self.unpack(name, wanted[name]), missing))
+            self.make({name: wanted[name] for name in missing})
             found = {name: self.path(name, wanted[name]) for name in names}
             for path in found.values():
                 self.hold(path)
@@ -101,11 +99,11 @@ class Trees:
         text = "\n".join([LAYOUT, *versions])
         return self.directory / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
-    def apt(self, *arguments):
+    def apt(self, *arguments, **options):
         command = ["apt-get", "-q", "-y", "--no-install-recommends", "-o", f"Dir::State::status={self.directory}/no-packages",
-                   "-o", f"Dir::Cache::archives={self.archives}", "-o", "APT::Sandbox::User=root", *arguments]
+                   "-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=1", *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL,
-                              env=dict(os.environ, LC_ALL="C", DEBIAN_FRONTEND="noninteractive"))
+                              env=dict(os.environ, LC_ALL="C"), **options)
 
     def versions(self, name):
         """What apt would install, as sorted "package version"; remembered until its lists change."""
@@ -127,21 +125,25 @@ class Trees:
         for attempt in ("with the lists there are", "with new lists"):
             if attempt == "with new lists":
                 subprocess.run(["apt-get", "-qq", "update"], timeout=200, capture_output=True)
-            result = self.apt("-o", "Debug::NoLocking=1", "--simulate", "install", *PACKAGES[name])
+            result = self.apt("--simulate", "install", *PACKAGES[name])
             found = sorted(re.findall(r"^Inst (\S+) \((\S+)", result.stdout, re.M))
             if result.returncode == 0 and found:
                 return [" ".join(each) for each in found]
         raise NoTrees(f"apt-get does not know how to install {name}: {result.stderr.strip()[-300:]}")
 
-    def download(self, name):
-        for attempt in range(2):
-            result = self.apt("-o", "Debug::NoLocking=1", "--download-only", "install", *PACKAGES[name])
-            if result.returncode == 0:
-                return
-            subprocess.run(["apt-get", "-qq", "update"], timeout=200, capture_output=True)
-        raise NoTrees(f"apt-get could not download {name}: {result.stderr.strip()[-300:]}")
+    def make(self, wanted):
+        """Makes the trees {name: versions}; each is there whole or not at all."""
+        if not wanted:
+            return
+        packages = sorted(set(sum(wanted.values(), [])))
+        with tempfile.TemporaryDirectory(prefix=".archives-", dir=self.directory) as archives:
+            result = self.apt("download", *(each.replace(" ", "=") for each in packages), cwd=archives)
+            if result.returncode:
+                raise NoTrees(f"apt-get could not download the packages: {result.stderr.strip()[-300:]}")
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda name: self.unpack(pathlib.Path(archives), name, wanted[name]), wanted))
 
-    def unpack(self, name, versions):
+    def unpack(self, archives, name, versions):
         whole = self.path(name, versions)
         part = pathlib.Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.directory))
         try:
@@ -150,22 +152,22 @@ class Trees:
                 (part / folder).symlink_to(f"usr/{folder}")
             part.chmod(0o755)
             for each in versions:
-                self.unpack_one(part, *each.split())
+                self.unpack_one(archives, part, *each.split())
             (part / "used").touch()
             part.rename(whole)
         except BaseException:
             shutil.rmtree(part)
             raise
 
-    def unpack_one(self, root, package, version):
-        files = list(self.archives.glob(f"{package.split(':')[0]}_{version.replace(':', '%3a')}_*.deb"))
-        if len(files) != 1:
-            raise NoTrees(f"{len(files)} files for {package} {version} in {self.archives}")
-        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(files[0])], stdout=subprocess.PIPE) as unpacker:
+    def unpack_one(self, archives, root, package, version):
+        if package.startswith(NOT_NEEDED):
+            return
+        [archive] = archives.glob(f"{package.split(':')[0]}_{version.replace(':', '%3a')}_*.deb")
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as unpacker:
             subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", str(root), *(f"--exclude=./{each}" for each in LEFT_OUT)],
                            stdin=unpacker.stdout, check=True)
         if unpacker.returncode:
-            raise NoTrees(f"{files[0].name} is damaged")
+            raise NoTrees(f"{package} {version} is damaged")
 
 
 if __name__ == "__main__":        # by hand: makes the trees and says where they are
