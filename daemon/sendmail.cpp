@@ -12,6 +12,7 @@
 
 #include "sendmail_compose.hpp"
 #include "sendmail_control.hpp"
+#include "sendmail_log.hpp"
 #include "sendmail_options.hpp"
 #include "sendmail_setup.hpp"
 
@@ -29,12 +30,15 @@ Exit run(const Options& options, const Setup& setup) {
     case Mode::smtp: return relay_session(setup);
     case Mode::daemon: return refuse(Exit::unavailable, "the daemon is mansiod; start it with: systemctl start mansio");
     case Mode::aliases: return reload_aliases(setup.control_socket());
-    case Mode::route: return show_routes(setup.control_socket(), options);
-    case Mode::list:
-    case Mode::count: return list_queue(setup.control_socket(), options);
+    case Mode::route:
+    case Mode::verify: return show_routes(setup.control_socket(), options);
+    case Mode::list: return list_queue(setup.control_socket(), options);
+    case Mode::count: return count_queue(setup.control_socket());
     case Mode::run_queue: return run_queue(setup.control_socket(), options);
     case Mode::settings: return refuse(Exit::unavailable, "-bP: not available in this version");
-    case Mode::queue_verb: return refuse(Exit::unavailable, options.queue_verb + ": not available in this version");
+    case Mode::queue_verb: return act_on_messages(setup.control_socket(), options);
+    case Mode::show: return show_messages(setup.control_socket(), options);
+    case Mode::show_log: return show_log(setup.log_directory, options);
     case Mode::version: break;
   }
   fmt::print("mansio {}\n", MANSIO_VERSION);

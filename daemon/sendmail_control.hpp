@@ -1,11 +1,5 @@
-// What `mailq`, `newaliases`, `runq` and -bv ask the daemon over control.sock: one JSON object a line each way. An
-// answer is any number of lines, the last one has "end": true. "error" (and "denied": true) refuses.
-//
-//   {"command":"queue_list"}     {"id","sender","age_seconds","size","frozen","recipients":[{"address","done"}],
-//                                "reason","next_attempt"} …  {"end":true,"complete":true}
-//   {"command":"queue_run","force":true,"recipient":"…","sender":"…","id":"…"}     {"end":true,"text":"…"}
-//   {"command":"reload_aliases"}                 {"problem":"file:line: text"} …    {"end":true,"aliases":12}
-//   {"command":"route","address":"…"}            {"line":"…"} …                     {"end":true}
+// What `mailq`, `newaliases`, `runq`, -bt, -bv and the queue verbs ask the daemon over control.sock: one JSON object a line
+// each way; lib/control/session.hpp has the commands.
 #pragma once
 #include <string>
 
@@ -18,7 +12,10 @@ std::string format_listing(std::string_view json_line, bool undelivered_only, bo
 
 // Print to stdout, complain to stderr.
 Exit list_queue(const std::string& socket, const Options& options);
+Exit count_queue(const std::string& socket);
 Exit run_queue(const std::string& socket, const Options& options);
+Exit act_on_messages(const std::string& socket, const Options& options);
+Exit show_messages(const std::string& socket, const Options& options);
 Exit reload_aliases(const std::string& socket);
 Exit show_routes(const std::string& socket, const Options& options);
 

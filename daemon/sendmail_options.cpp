@@ -29,15 +29,16 @@ Result<> set_mode(Options& o, std::string_view value) {
     std::string_view text;
     Mode mode;
   };
-  static constexpr std::array<Name, 15> names{{
+  static constexpr std::array<Name, 16> names{{
       {"m", Mode::submit}, {"s", Mode::smtp}, {"d", Mode::daemon}, {"D", Mode::daemon}, {"i", Mode::aliases},
-      {"t", Mode::route}, {"v", Mode::route}, {"V", Mode::version}, {"P", Mode::settings}, {"p", Mode::list},
-      {"pc", Mode::count}, {"pr", Mode::list}, {"pu", Mode::list}, {"pa", Mode::list}, {"pru", Mode::list},
+      {"t", Mode::route}, {"v", Mode::verify}, {"V", Mode::version}, {"P", Mode::settings}, {"p", Mode::list},
+      {"pc", Mode::count}, {"pr", Mode::list}, {"pu", Mode::list}, {"pa", Mode::list}, {"pru", Mode::list}, {"pra", Mode::list},
   }};
   auto found = std::ranges::find(names, value, &Name::text);
   if (found == names.end()) return fail(Fault::invalid, fmt::format("unknown mode -b{}", escape(value, 40)));
   o.mode = found->mode;
   o.undelivered_only = value.starts_with('p') && value.ends_with('u');
+  o.unsorted = value.starts_with("pr");
   return {};
 }
 
@@ -93,7 +94,7 @@ Result<> set_notify(Options& o, std::string_view value) {
 Result<> set_return(Options& o, std::string_view value) {
   if (iequals(value, "full")) o.ret = mail::Return::full;
   else if (iequals(value, "hdrs")) o.ret = mail::Return::headers;
-  else return fail(Fault::invalid, "-R: say full or hdrs");
+  else return fail(Fault::invalid, "-R: say full or hdrs; to run the queue for a recipient, -qRtext");
   return {};
 }
 
@@ -127,37 +128,81 @@ Result<> set_aliases(Options& o, std::string_view) {
   return {};
 }
 
+Result<> set_match(std::string& match, char option, std::string_view value) {
+  if (value.empty()) return fail(Fault::invalid, fmt::format("-{}: say a part of it", option));
+  if (has_control(value) || value.size() > 1000) return fail(Fault::invalid, fmt::format("-{}: control characters, or too long", option));
+  match = std::string(value);
+  return {};
+}
+
 // -q, -qf, -qff, -qq, -qRstr, -qSstr, -qIid run the queue; -q15m would make a daemon.
 Result<> set_queue(Options& o, std::string_view value) {
   if (o.mode == Mode::daemon) return {};
   o.mode = Mode::run_queue;
-  while (value.starts_with('q') || value.starts_with('f') || value.starts_with('i') || value.starts_with('l')) {
-    o.force |= value.starts_with('f');
-    value.remove_prefix(1);
+  for (bool forced = false; !value.empty() && (value[0] == 'q' || value[0] == 'f' || value[0] == 'i' || value[0] == 'l'); value.remove_prefix(1)) {
+    o.force_frozen |= forced && value[0] == 'f';
+    forced = forced || value[0] == 'f';
   }
   if (value.empty()) return {};
-  if (has_control(value) || value.size() > 1000) return fail(Fault::invalid, "-q: control characters, or too long");
-  if (value[0] == 'R') o.match_recipient = std::string(value.substr(1));
-  else if (value[0] == 'S') o.match_sender = std::string(value.substr(1));
-  else if (value[0] == 'I') o.match_id = std::string(value.substr(1));
+  Result<> done;
+  if (value[0] == 'R') done = set_match(o.match_recipient, 'q', value.substr(1));
+  else if (value[0] == 'S') done = set_match(o.match_sender, 'q', value.substr(1));
+  else if (value[0] == 'I') done = set_match(o.match_id, 'q', value.substr(1));
   else if (parse_duration(value)) o.mode = Mode::daemon;
-  else return fail(Fault::invalid, "-q: say -q, -qf, -qRtext, -qStext or -qIid");
+  else done = fail(Fault::invalid, "-q: say -q, -qff, -qRtext, -qStext or -qIid");
   auto is_id_char = [](char c) { return is_alnum(c) || c == '-'; };
   if (!std::ranges::all_of(o.match_id, is_id_char)) return fail(Fault::invalid, "-qI: not a queue id");   // S-171
-  return {};
+  return done;
+}
+
+// Exim's -S. Its -R means something else to sendmail: use -qR.
+Result<> set_sender_match(Options& o, std::string_view value) {
+  o.mode = Mode::run_queue;
+  return set_match(o.match_sender, 'S', value);
 }
 
 Result<> set_queue_verb(Options& o, std::string_view value) {
-  o.mode = Mode::queue_verb;
-  o.queue_verb = "-M" + escape(value, 20);
+  struct Name {
+    std::string_view text;
+    Mode mode;
+    const char* word;
+  };
+  static constexpr std::array<Name, 13> names{{
+      {"", Mode::queue_verb, "run"}, {"f", Mode::queue_verb, "freeze"}, {"t", Mode::queue_verb, "thaw"},
+      {"rm", Mode::queue_verb, "remove"}, {"g", Mode::queue_verb, "give_up"}, {"ar", Mode::queue_verb, "add_recipients"},
+      {"es", Mode::queue_verb, "set_sender"}, {"md", Mode::queue_verb, "mark_delivered"},
+      {"mad", Mode::queue_verb, "mark_all_delivered"}, {"vh", Mode::show, "envelope"}, {"vb", Mode::show, "body"},
+      {"vc", Mode::show, "copy"}, {"vl", Mode::show_log, "log"},
+  }};
+  auto found = std::ranges::find(names, value, &Name::text);
+  if (found == names.end()) return fail(Fault::invalid, fmt::format("unknown option -M{}", escape(value, 20)));
+  o.mode = found->mode;
+  o.queue_verb = found->word;
   return {};
 }
 
-constexpr std::array<Row, 30> rows{{
+// The words after a queue verb: ids, or one id and addresses.
+Result<> check_verb_arguments(const Options& o) {
+  bool with_addresses = o.queue_verb == "add_recipients" || o.queue_verb == "set_sender" || o.queue_verb == "mark_delivered";
+  bool is_verb = o.mode == Mode::queue_verb || o.mode == Mode::show || o.mode == Mode::show_log;
+  if (!is_verb) return {};
+  if (o.arguments.empty()) return fail(Fault::invalid, "say which message: its id, as mailq shows it");
+  if (with_addresses && o.arguments.size() < 2) return fail(Fault::invalid, "say an id, and then the address");
+  if (o.queue_verb == "set_sender" && o.arguments.size() != 2) return fail(Fault::invalid, "-Mes: say an id and one address, or <>");
+  auto is_id_char = [](char c) { return is_alnum(c) || c == '-'; };
+  for (std::size_t i = 0; i < (with_addresses ? 1 : o.arguments.size()); ++i) {
+    const std::string& id = o.arguments[i];      // S-171
+    if (id.empty() || id.size() > 40 || !std::ranges::all_of(id, is_id_char)) return fail(Fault::invalid, escape(id, 40) + ": not a queue id");
+  }
+  return {};
+}
+
+constexpr std::array<Row, 31> rows{{
     {'A', Value::attached, ignore},      {'B', Value::required, set_body},    {'C', Value::required, set_config},
     {'E', Value::none, ignore},          {'F', Value::required, set_full_name}, {'G', Value::none, ignore},
     {'I', Value::none, set_aliases},     {'L', Value::required, ignore},      {'M', Value::attached, set_queue_verb},
     {'N', Value::required, set_notify},  {'O', Value::required, ignore},      {'R', Value::required, set_return},
+    {'S', Value::required, set_sender_match},
     {'U', Value::none, ignore},          {'V', Value::required, set_envid},
     {'X', Value::required, ignore},      // a traffic log: PHP's mail() lets strangers write it (S-155)
     {'b', Value::required, set_mode},    {'d', Value::attached, ignore},      {'e', Value::required, set_errors},
@@ -232,6 +277,8 @@ Result<Options> parse_options(const std::vector<std::string_view>& argv) {
     if (*used_next) ++i;
   }
   for (; i < argv.size(); ++i) o.arguments.emplace_back(argv[i]);
+  auto checked = check_verb_arguments(o);
+  if (!checked) return std::unexpected(checked.error());
   return o;
 }
 

@@ -48,6 +48,7 @@ Result<Setup> load_setup(const std::string& config_file) {
   Setup setup;
   setup.run_directory = config.run_directory;
   setup.spool_directory = config.spool_directory;
+  setup.log_directory = config.log_directory;
   setup.host_name = config.host_name;
   setup.mail_name = config.mail_name;
   setup.remove_arguments = config.extract_addresses_remove_arguments;

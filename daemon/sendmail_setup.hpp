@@ -11,7 +11,7 @@
 namespace mansio::sendmail {
 
 struct Setup {
-  std::string run_directory = "/run/mansio", spool_directory = "/var/spool/mansio";
+  std::string run_directory = "/run/mansio", spool_directory = "/var/spool/mansio", log_directory = "/var/log/mansio";
   std::string host_name, mail_name;
   bool remove_arguments = false;          // sendmail.extract_addresses_remove_arguments
 

@@ -5,6 +5,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -66,15 +67,38 @@ Result<std::string> LineSocket::read_line(std::size_t limit) {
       if (line.ends_with('\r')) line.pop_back();
       return line;
     }
-    buffer_.erase(0, used_);
-    used_ = 0;
-    if (buffer_.size() > limit) return fail(Fault::too_long, "the daemon's answer has too long a line");
-    char piece[16384];
+    if (buffer_.size() - used_ > limit) return fail(Fault::too_long, "the daemon's answer has too long a line");
+    auto more = fill();
+    if (!more) return std::unexpected(more.error());
+  }
+}
+
+Result<> LineSocket::read_bytes(std::uint64_t count, const std::function<void(std::string_view)>& use) {
+  while (count > 0) {
+    std::string_view there = std::string_view(buffer_).substr(used_, static_cast<std::size_t>(std::min<std::uint64_t>(count, buffer_.size() - used_)));
+    if (there.empty()) {
+      auto more = fill();
+      if (!more) return more;
+      continue;
+    }
+    use(there);
+    used_ += there.size();
+    count -= there.size();
+  }
+  return {};
+}
+
+Result<> LineSocket::fill() {
+  buffer_.erase(0, used_);
+  used_ = 0;
+  char piece[16384];
+  for (;;) {
     ssize_t n = ::recv(fd_.get(), piece, sizeof piece, 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return fail(Fault::timed_out, "the daemon doesn't answer");
     if (n <= 0) return fail(Fault::closed, "the daemon ended the connection", n < 0 ? errno : 0);
     buffer_.append(piece, static_cast<std::size_t>(n));
+    return {};
   }
 }
 

@@ -1,5 +1,7 @@
-// A blocking connection to one of the daemon's sockets, read line by line. Every wait is bounded.
+// A blocking connection to one of the daemon's sockets, read by lines and by lengths. Every wait is bounded.
 #pragma once
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -17,8 +19,12 @@ class LineSocket {
   Result<> send(std::string_view bytes);                        // all of it, or Fault::closed, timed_out
   // Without its line end. Fault::closed at the end, too_long past `limit`.
   Result<std::string> read_line(std::size_t limit);
+  // The next `count` octets, whatever they are, in pieces.
+  Result<> read_bytes(std::uint64_t count, const std::function<void(std::string_view)>& use);
 
  private:
+  Result<> fill();            // something more into buffer_, which holds only what is unused then
+
   UniqueFd fd_;
   std::string buffer_;
   std::size_t used_ = 0;      // of buffer_

@@ -96,7 +96,10 @@ def test_without_a_pickup_directory_the_caller_is_told(house):
         (["bob"], b"a\0b", 65),
         (["-t"], b"To: a@b@c\n\n", 65),
         (["-bp"], b"", 75),
-        (["-Mrm", "id"], b"", 69),
+        (["-Mrm", "id"], b"", 75),
+        (["-Mrm"], b"", 64),
+        (["-Mrm", "../x"], b"", 64),
+        (["-Mvl", "id"], b"", 1),
         (["-bd"], b"", 69),
         (["-bs"], b"", 75),
         (["-bV"], b"", 0),
@@ -182,5 +185,5 @@ def test_the_queue_is_run_and_refusals_are_told(house):
     asked, thread = house.control([{"error": "not for you", "denied": True}])
     done = house.call("-qffRexample.net")
     thread.join(timeout=10)
-    assert asked == [{"command": "queue_run", "force": True, "recipient": "example.net"}]
+    assert asked == [{"command": "queue_run", "force_frozen": True, "recipient": "example.net"}]
     assert done.returncode == 77

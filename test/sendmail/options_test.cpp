@@ -83,9 +83,9 @@ TEST_CASE("modes") {
     Mode mode;
   };
   for (Row row : {Row{"-bm", Mode::submit}, {"-bs", Mode::smtp}, {"-bd", Mode::daemon}, {"-bi", Mode::aliases}, {"-bt", Mode::route},
-                  {"-bv", Mode::route}, {"-bV", Mode::version}, {"-bP", Mode::settings}, {"-bp", Mode::list}, {"-bpc", Mode::count},
+                  {"-bv", Mode::verify}, {"-bV", Mode::version}, {"-bP", Mode::settings}, {"-bp", Mode::list}, {"-bpc", Mode::count},
                   {"-bpr", Mode::list}, {"-bpa", Mode::list}, {"-q", Mode::run_queue}, {"-qff", Mode::run_queue},
-                  {"-q15m", Mode::daemon}, {"-M", Mode::queue_verb}, {"-Mvh", Mode::queue_verb}, {"-I", Mode::aliases},
+                  {"-q15m", Mode::daemon}, {"-I", Mode::aliases},
                   {"--version", Mode::version}}) {
     INFO(row.word);
     CHECK(parsed({row.word}).mode == row.mode);
@@ -95,8 +95,72 @@ TEST_CASE("modes") {
   CHECK(parsed({"-qSann"}).match_sender == "ann");
   CHECK(parsed({"-qI1tBx6K-000001-AA"}).match_id == "1tBx6K-000001-AA");
   CHECK(parsed({"-bd", "-q30m"}).mode == Mode::daemon);
-  CHECK(parsed({"-Mrm", "id"}).arguments == std::vector<std::string>{"id"});
   CHECK(parsed({"--json", "-bp"}).json);
+}
+
+TEST_CASE("listings: -bpu leaves out what is done, -bpr doesn't sort") {
+  struct Row {
+    const char* word;
+    bool undelivered, unsorted;
+  };
+  for (Row row : {Row{"-bp", false, false}, {"-bpu", true, false}, {"-bpr", false, true}, {"-bpru", true, true}, {"-bpa", false, false},
+                  {"-bpra", false, true}}) {
+    INFO(row.word);
+    Options o = parsed({row.word});
+    CHECK(o.mode == Mode::list);
+    CHECK(o.undelivered_only == row.undelivered);
+    CHECK(o.unsorted == row.unsorted);
+  }
+}
+
+TEST_CASE("queue runs: only -qff asks for frozen messages, and a part of an address chooses") {
+  struct Row {
+    Words words;
+    bool frozen;
+    const char *recipient, *sender;
+  };
+  for (const Row& row : {Row{{"-q"}, false, "", ""}, {{"-qf"}, false, "", ""}, {{"-qff"}, true, "", ""}, {{"-qqff"}, true, "", ""},
+                         {{"-qRa.test"}, false, "a.test", ""}, {{"-qffRa.test"}, true, "a.test", ""}, {{"-qfSann"}, false, "", "ann"},
+                         {{"-S", "ann"}, false, "", "ann"}, {{"-Sann"}, false, "", "ann"}}) {
+    INFO(row.words[0]);
+    Options o = parsed(row.words);
+    CHECK(o.mode == Mode::run_queue);
+    CHECK(o.force_frozen == row.frozen);
+    CHECK(o.match_recipient == row.recipient);
+    CHECK(o.match_sender == row.sender);
+  }
+}
+
+TEST_CASE("the queue verbs of Exim") {
+  struct Row {
+    const char* word;
+    Mode mode;
+    const char* verb;
+  };
+  for (Row row : {Row{"-M", Mode::queue_verb, "run"}, {"-Mf", Mode::queue_verb, "freeze"}, {"-Mt", Mode::queue_verb, "thaw"},
+                  {"-Mrm", Mode::queue_verb, "remove"}, {"-Mg", Mode::queue_verb, "give_up"}, {"-Mmad", Mode::queue_verb, "mark_all_delivered"},
+                  {"-Mvh", Mode::show, "envelope"}, {"-Mvb", Mode::show, "body"}, {"-Mvc", Mode::show, "copy"}, {"-Mvl", Mode::show_log, "log"}}) {
+    INFO(row.word);
+    Options o = parsed({row.word, "1tBx6K-000001-AA", "1tBx6K-000002-AA"});
+    CHECK(o.mode == row.mode);
+    CHECK(o.queue_verb == row.verb);
+    CHECK(o.arguments == std::vector<std::string>{"1tBx6K-000001-AA", "1tBx6K-000002-AA"});
+  }
+  for (Row row : {Row{"-Mar", Mode::queue_verb, "add_recipients"}, {"-Mes", Mode::queue_verb, "set_sender"}, {"-Mmd", Mode::queue_verb, "mark_delivered"}}) {
+    Options o = parsed({row.word, "1tBx6K-000001-AA", "ann@a.test"});
+    CHECK(o.queue_verb == row.verb);
+    CHECK(o.arguments == std::vector<std::string>{"1tBx6K-000001-AA", "ann@a.test"});
+  }
+}
+
+TEST_CASE("a queue verb needs an id, and some an address") {
+  for (Words words : {Words{"-M"}, {"-Mrm"}, {"-Mvh"}, {"-Mvl"}, {"-Mxx", "id"}, {"-Mrm", "../../etc/passwd"}, {"-Mrm", "id", ""}, {"-Mvl", ".*"},
+                      {"-Mar", "id"}, {"-Mes", "id"}, {"-Mes", "id", "a@b", "c@d"}, {"-Mmd", "a@b", "id"}, {"-qR"}, {"-qS"}, {"-S"},
+                      {"-S", "a\nb"}, {"-R", "example.org"}}) {
+    INFO(words[0]);
+    words.insert(words.begin(), "sendmail");
+    CHECK_FALSE(parse_options(words));
+  }
 }
 
 TEST_CASE("options that are accepted and ignored leave the recipient alone") {
@@ -114,7 +178,7 @@ TEST_CASE("options that are accepted and ignored leave the recipient alone") {
 TEST_CASE("errors are of usage") {
   std::string junk = std::string("-f") + "a\nb";
   for (Words words : {Words{"-Z"}, {"-f"}, {"-bx"}, {"--nonsense"}, {"-Nmaybe"}, {"-N", "never,success"}, {"-R", "all"}, {"-BBINARYMIME"},
-                      {junk}, {"-F", "a\x7f"}, {"-qI../../etc/passwd"}, {"-qxyz"}, {"-C"}}) {
+                      {junk}, {"-F", "a\x7f"}, {"-qI../../etc/passwd"}, {"-qxyz"}, {"-C"}, {"-Mrm"}}) {
     INFO(words[0]);
     words.insert(words.begin(), "sendmail");
     auto options = parse_options(words);
