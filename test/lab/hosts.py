@@ -280,7 +280,7 @@ class MansioHost(Host):
     def __init__(self, name, machine):
         super().__init__(name, machine)
         listeners = [f'{{ address = "{address}"; port = 25; }}' for address in ("127.0.0.1", *machine.addresses)]
-        text = MANSIO % dict(listeners=", ".join(listeners), domains=quoted(domains(name)), users=quoted(USERS), resolver=RESOLVER, internet=INTERNET)
+        text = MANSIO % dict(listeners=", ".join(listeners), domains=quoted(each for each in domains(name) if each.isascii()), users=quoted(USERS), resolver=RESOLVER, internet=INTERNET)
         self.daemon = Mansio(machine.directory / "mansio", config=text, wrapper=[*WITH_THE_RUN, *machine.enter()])
         self.mail = self.daemon.mail
 

@@ -7,11 +7,12 @@ Each mail host H owns lab domains that differ in the way there; all are its own 
     swallow.H.lab.test     the primary MX is a black hole, H is the secondary
     six.H.lab.test         its IPv6 address is known to be unreachable, IPv4 works
     lost6.H.lab.test       its IPv6 address is a black hole, IPv4 works
+    bücher.H.lab.test      internationalized; xn--bcher-kva in DNS
 And: anything.sink.lab.test (the scripted sink), old.lab.test (a sink without extensions), null.lab.test (takes no mail), gone.lab.test (does not exist).
 """
 import socket
 
-KINDS = ("", "bare.", "refuse.", "swallow.", "six.", "lost6.")
+KINDS = ("", "bare.", "refuse.", "swallow.", "six.", "lost6.", "bücher.", "xn--bcher-kva.")
 NUMBERS = {"dns": 53, "mansio": 10, "postfix": 20, "exim": 30, "opensmtpd": 40, "sink": 60, "refuser": 61, "old": 62}
 RESOLVER = f"192.0.2.{NUMBERS['dns']}"
 MAIL_HOSTS = ("mansio", "postfix", "exim", "opensmtpd")
@@ -36,7 +37,7 @@ def zone():
         number = NUMBERS[host]
         addresses(f"mx.{host}", number)
         addresses(f"bare.{host}", number)
-        lines += [f"{host} MX 10 mx.{host}", f"refuse.{host} MX 10 refuser", f"refuse.{host} MX 20 mx.{host}",
+        lines += [f"{host} MX 10 mx.{host}", f"xn--bcher-kva.{host} MX 10 mx.{host}", f"refuse.{host} MX 10 refuser", f"refuse.{host} MX 20 mx.{host}",
                   f"swallow.{host} MX 10 swallower", f"swallow.{host} MX 20 mx.{host}"]
         for kind, prefix in (("six", "2001:db8:dead::"), ("lost6", "2001:db8:b1ac::")):
             lines += [f"{kind}.{host} MX 10 mx-{kind}.{host}", f"mx-{kind}.{host} A 192.0.2.{number}", f"mx-{kind}.{host} AAAA {prefix}{number}"]

@@ -75,6 +75,15 @@ def test_an_address_in_utf8_comes_back_from_a_host_without_smtputf8(sender, rece
     assert [each["Action"] for each in report.recipients] == ["failed"]
 
 
+@both_ways
+def test_an_internationalized_domain_is_found(sender, receiver):
+    """To a host without SMTPUTF8 the address goes with A-labels; opensmtpd itself is asked for these (RFC 6531 §3.7.1)."""
+    letter = Letter(sender.address(), b"Where?\r\n")
+    kind, options = ("bücher.", ["SMTPUTF8"]) if sender.smtputf8 else ("xn--bcher-kva.", [])
+    assert sender.submit(letter, receiver.address("alice", kind), options) == {}
+    assert same_body(receiver.wait_letter("alice", letter), letter)
+
+
 # ---- reports
 
 @pytest.mark.outbound
