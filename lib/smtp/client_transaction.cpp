@@ -27,6 +27,22 @@ bool is_path(std::string_view address) {
   return !quoted;
 }
 
+// RFC 6533 §3, utf-8-addr-xtext: an address of type utf-8 for a transaction without SMTPUTF8. `text` is valid UTF-8.
+std::string ascii_orcpt(std::string_view text) {
+  if (is_ascii(text) || !is_utf8(text)) return std::string(text);
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    auto lead = static_cast<unsigned char>(text[i]);
+    std::size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    unsigned point = length == 1 ? lead : lead & (0x7fu >> length);
+    for (std::size_t k = 1; k < length; ++k) point = point << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3fu);
+    if (length == 1 && lead != '=' && lead != '+') out += text[i];
+    else out += fmt::format("\\x{{{:02X}}}", point);
+    i += length;
+  }
+  return out;
+}
+
 // A value of an ESMTP parameter. 8-bit only in an address of type utf-8 (RFC 6533 §3), in a transaction with SMTPUTF8.
 bool is_parameter_value(std::string_view value, bool smtputf8) {
   return !value.empty() && !has_control(value) && value.find(' ') == std::string_view::npos && (smtputf8 || is_ascii(value));
@@ -123,7 +139,8 @@ std::string ClientTransaction::mail_command() const {
 std::string ClientTransaction::rcpt_command(const TransactionRecipient& recipient) const {
   std::string line = fmt::format("RCPT TO:<{}>", recipient.address);
   if (offered_.dsn && recipient.notify != 0) line += " NOTIFY=" + notify_words(recipient.notify);
-  if (offered_.dsn && is_parameter_value(recipient.orcpt, transaction_.smtputf8)) line += " ORCPT=" + recipient.orcpt;
+  std::string orcpt = transaction_.smtputf8 ? recipient.orcpt : ascii_orcpt(recipient.orcpt);
+  if (offered_.dsn && is_parameter_value(orcpt, transaction_.smtputf8)) line += " ORCPT=" + orcpt;
   return line + "\r\n";
 }
 
