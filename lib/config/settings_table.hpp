@@ -269,7 +269,7 @@ inline constexpr Setting settings_table[] = {
    .doc = "A bounce returns the whole message up to this size, and the header alone above it.",
    .store = [](C& c, const V& v) { c.bounce_return_size = v.size(); }},
   {.path = "bounce_copy_to", .fallback = "\"\"",
-   .doc = "An address that gets a copy of the header of each bounce. Empty: none.",
+   .doc = "An address that gets a copy of each bounce. Empty: none.",
    .store = [](C& c, const V& v) { c.bounces.copy_to = v.text; }},
   {.path = "bounce_templates", .type = Type::path, .fallback = "\"\"",
    .doc = "A directory of texts for bounces and delay warnings, in another language or with other words. Empty: the built-in texts.",

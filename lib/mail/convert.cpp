@@ -30,7 +30,7 @@ struct Facts {
 class PlanMaker final : public PartHandler {
  public:
   void field(const Part&, PartField kind, std::string_view raw) override {
-    if (!is_ascii(raw)) refuse(Status(554, 6, 9, "the header holds 8-bit text, which a host without SMTPUTF8 can't be given"));
+    if (!is_ascii(raw)) refuse(Status(554, 6, 9, "the header holds 8-bit text, and the host lacks SMTPUTF8"));
     bool odd = raw.find('\0') != raw.npos;
     if (kind == PartField::other && raw != "\r\n") odd = odd || has_odd_octet(raw);
     else if (raw != "\r\n") odd = odd || bare_line_end(raw);
@@ -49,12 +49,12 @@ class PlanMaker final : public PartHandler {
     bool ascii = is_ascii(text);
     bool needs = !ascii || column_ > line_octets || has_odd_octet(text);
     if (!needs) return;
-    if (part.index >= parts_limit) return refuse(Status(554, 6, 3, "the message has too many parts to be converted to 7 bits"));
+    if (part.index >= parts_limit) return refuse(Status(554, 6, 3, "too many parts to be converted to 7 bits"));
     Facts& facts = facts_[part.index];
     facts.needs = true;
     if (!ascii && facts.utf8 && !is_utf8(text)) facts.utf8 = false;
     if (part.kind != PartKind::sealed) return;
-    refuse(Status(554, 6, 3, "a signed, encrypted or encoded part holds 8-bit or binary data: it can't be converted to 7 bits"));
+    refuse(Status(554, 6, 3, "a signed, encrypted or encoded part holds 8-bit data: it can't be converted to 7 bits"));
   }
   void delimiter(const Part&, bool) override {}
   void end() override {}
@@ -118,7 +118,8 @@ class ContentWriter final : public PartHandler {
       if (unseparated_message_) out += "\r\n";
       if (part.message_header && !part.has_mime_version) out += "MIME-Version: 1.0\r\n";
       if (!part.has_type) {   // RFC 1428 §3: what it is was never said
-        out += plan_.parts[part.index].utf8 ? "Content-Type: text/plain; charset=utf-8\r\n" : "Content-Type: text/plain; charset=unknown-8bit\r\n";
+        out += "Content-Type: text/plain; charset=";
+        out += plan_.parts[part.index].utf8 ? "utf-8\r\n" : "unknown-8bit\r\n";
       }
       if (labelled_ != part.index + 1) out += label(change(part));
     }

@@ -52,7 +52,8 @@ void ContentScanner::scan(std::string_view piece) noexcept {
     }
   };
   for (; i + 32 <= piece.size(); i += 32) {
-    std::uint64_t a = word_at(data + i), b = word_at(data + i + 8), c = word_at(data + i + 16), d = word_at(data + i + 24);
+    std::uint64_t a = word_at(data + i), b = word_at(data + i + 8);
+    std::uint64_t c = word_at(data + i + 16), d = word_at(data + i + 24);
     seen |= a | b | c | d;
     std::uint64_t low_a = low_octets(a), low_b = low_octets(b), low_c = low_octets(c), low_d = low_octets(d);
     if ((low_a | low_b | low_c | low_d) == 0) continue;
@@ -84,7 +85,10 @@ void ContentScanner::header_part(std::string_view piece) {
 
 void ContentScanner::add(std::string_view piece) {
   constexpr std::size_t step = 1024;
-  for (; !header_.done() && !piece.empty(); piece.remove_prefix(std::min(piece.size(), step))) header_part(piece.substr(0, step));
+  while (!header_.done() && !piece.empty()) {
+    header_part(piece.substr(0, step));
+    piece.remove_prefix(std::min(piece.size(), step));
+  }
   if (!piece.empty()) scan(piece);
 }
 

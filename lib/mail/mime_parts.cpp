@@ -264,7 +264,8 @@ void PartWalker::classify() {
     readable = parsed.has_value() || !istarts_with(trim(type_), "multipart");
     if (parsed) media = std::move(*parsed);
   }
-  bool global = media.type == "message" && media.subtype.starts_with("global");   // RFC 6532 §3.7, RFC 6533: may be encoded
+  // RFC 6532 §3.7, RFC 6533: of the message types these may be encoded.
+  bool global = media.type == "message" && media.subtype.starts_with("global");
   part_.textual = media.type == "text" || global;
   part_.digest = media.subtype == "digest";
   part_.boundary = std::move(media.boundary);

@@ -1,6 +1,6 @@
 // The structure of a MIME message (RFC 2045, RFC 2046) as it streams by: headers, parts and boundaries are told to a
 // handler, in order, with bounded memory whatever comes. Nothing is decoded. What can't be read for certain (two
-// Content-Types, a multipart without boundary, nesting past 50) becomes a sealed part: its content is nobody's to change.
+// Content-Types, a multipart without boundary, nesting past 50) becomes a sealed part: its content is not to be changed.
 #pragma once
 #include <cstdint>
 #include <optional>

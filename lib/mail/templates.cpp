@@ -18,7 +18,8 @@ struct SectionRule {
   std::vector<std::string_view> places;
 };
 const std::vector<SectionRule>& section_rules() {
-  static const std::vector<std::string_view> answer{"remote", "time", "reply", "host"}, advice{"until", "host", "postmaster"};
+  static const std::vector<std::string_view> answer{"remote", "time", "reply", "host"};
+  static const std::vector<std::string_view> advice{"until", "host", "postmaster"};
   static const std::vector<SectionRule> rules{
       {"", {"host", "queue_id", "arrival", "sender", "postmaster", "recipients"}},
       {"recipient", {"address", "written_as", "answer", "advice", "until", "host"}},
@@ -81,7 +82,9 @@ class TemplateParser {
   }
 
  private:
-  std::unexpected<Error> bad(std::string_view what) const { return fail(Fault::invalid, fmt::format("{}:{}: {}", file_, line_, what)); }
+  std::unexpected<Error> bad(std::string_view what) const {
+    return fail(Fault::invalid, fmt::format("{}:{}: {}", file_, line_, what));
+  }
 
   std::string_view take_line() {
     ++line_;
@@ -106,14 +109,16 @@ class TemplateParser {
 
   Result<> take(std::string_view line) {
     if (line.size() > template_line_limit) return bad("the line is longer than 500 octets");
-    if (line.size() > 2 && line.front() == '[' && line.back() == ']' && is_place_name(line.substr(1, line.size() - 2))) {
+    bool bracketed = line.size() > 2 && line.front() == '[' && line.back() == ']';
+    if (bracketed && is_place_name(line.substr(1, line.size() - 2))) {
       section_ = line.substr(1, line.size() - 2);
       if (rule_of(section_) == nullptr) return bad(fmt::format("[{}] is no section that mansio knows", section_));
       if (out_.sections.contains(section_)) return bad(fmt::format("[{}] is there twice", section_));
       out_.sections[section_];
       return {};
     }
-    if (std::ranges::any_of(line, [](char c) { return is_control(c) && c != '\t'; })) return bad("the line has a control character");
+    auto forbidden = [](char c) { return is_control(c) && c != '\t'; };
+    if (std::ranges::any_of(line, forbidden)) return bad("the line has a control character");
     const auto& known = rule_of(section_)->places;
     std::string_view name;
     for (std::size_t at = 0; (at = next_place(line, at, name)) != line.npos; at += name.size()) {
@@ -127,7 +132,8 @@ class TemplateParser {
 
   Result<ReportTemplate> complete() {
     if (out_.section("").find("{recipients}") == std::string::npos) return bad("the text lacks {recipients}");
-    if (out_.section("recipient").find("{address}") == std::string::npos) return bad("there is no [recipient] with {address}");
+    bool addressed = out_.section("recipient").find("{address}") != std::string::npos;
+    if (!addressed) return bad("there is no [recipient] with {address}");
     for (const char* name : {"host_answer", "own_answer"}) {
       if (out_.section(name).empty()) return bad(fmt::format("there is no [{}]", name));
     }
@@ -177,7 +183,9 @@ const std::string& ReportTemplate::section(std::string_view name, std::string_vi
   return found == sections.end() ? none : found->second;
 }
 
-Result<ReportTemplate> parse_template(std::string_view text, std::string_view name) { return TemplateParser(text, name).parse(); }
+Result<ReportTemplate> parse_template(std::string_view text, std::string_view name) {
+  return TemplateParser(text, name).parse();
+}
 
 const ReportTemplates& default_templates() {
   static const ReportTemplates templates = [] {
