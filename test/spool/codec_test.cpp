@@ -155,6 +155,32 @@ TEST_CASE("progress reads back, whatever a peer said") {
   CHECK_FALSE(back->finished());
 }
 
+TEST_CASE("progress keeps who said it, at most 255 octets, and reads texts from before it did") {
+  Progress progress(4);
+  for (auto& recipient : progress.recipients) recipient.last = Status(450, 4, 2, "later");
+  progress.recipients[0].host = "mx.example [2001:db8::1]:25";
+  progress.recipients[1].host = "a b\n+=\xff";
+  progress.recipients[2].host = std::string(300, 'h');
+  std::string text = format_progress(progress);
+  CHECK(text.find("recipient 0 waiting 450 4.4.2 later mx.example+20[2001:db8::1]:25\n") != std::string::npos);
+  CHECK(text.find("recipient 3 waiting 450 4.4.2 later\n") != std::string::npos);
+  auto back = parse_progress(text, 4);
+  REQUIRE(back.has_value());
+  CHECK(back->recipients[0].host == "mx.example [2001:db8::1]:25");
+  CHECK(back->recipients[1].host == "a b\n+=\xff");
+  CHECK(back->recipients[2].host == std::string(255, 'h'));
+  CHECK(back->recipients[3].host.empty());
+  // An empty text before a host is one all the same.
+  progress.recipients[0].last = Status(421, "");
+  back = parse_progress(format_progress(progress), 4);
+  REQUIRE(back.has_value());
+  CHECK(back->recipients[0].host == "mx.example [2001:db8::1]:25");
+  CHECK(parse_progress("recipient 0 waiting 450 4.4.2 later\n", 1).has_value());
+  CHECK_FALSE(parse_progress("recipient 0 waiting 450 4.4.2 later +zz\n", 1).has_value());
+  CHECK_FALSE(parse_progress("recipient 0 waiting 450 4.4.2 later a b\n", 1).has_value());
+  CHECK_FALSE(parse_progress("recipient 0 waiting 450 4.4.2 later " + std::string(256, 'h') + "\n", 1).has_value());
+}
+
 TEST_CASE("a time before 1970 or past all years is written so that it can be read") {
   Progress progress(1);
   progress.next_attempt = Time(std::chrono::seconds(-10));
