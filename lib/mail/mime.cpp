@@ -9,7 +9,7 @@
 namespace mansio::mail {
 namespace {
 
-constexpr std::uint64_t line_octets = 998;   // RFC 5321 §4.5.3.1.6, without CRLF
+constexpr std::uint64_t smtp_line_octets = 998;   // RFC 5321 §4.5.3.1.6, without CRLF
 constexpr std::uint64_t every_octet = 0x0101010101010101;
 
 std::uint64_t word_at(const char* at) noexcept {
@@ -30,7 +30,7 @@ void ContentScanner::special(unsigned char octet, std::uint64_t at) noexcept {
   if (octet == '\0') binary_ = true;
   if (octet == '\n') {
     if (!cr_at_ || *cr_at_ + 1 != at) binary_ = true;
-    else if (*cr_at_ - line_start_ > line_octets) binary_ = true;
+    else if (*cr_at_ - line_start_ > smtp_line_octets) binary_ = true;
     cr_at_.reset();
     line_start_ = at + 1;
   } else if (octet == '\r') {
@@ -100,7 +100,7 @@ ContentNeeds ContentScanner::needs() {
   ContentNeeds out;
   out.eight_bit_header = first_eight_bit_ && *first_eight_bit_ < header_.header_size();
   out.eight_bit_body = eight_bit_;
-  out.binary = binary_ || cr_at_.has_value() || size_ - line_start_ > line_octets;
+  out.binary = binary_ || cr_at_.has_value() || size_ - line_start_ > smtp_line_octets;
   out.mime = header_.count(KnownField::mime_version) > 0;
   return out;
 }
