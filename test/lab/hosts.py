@@ -12,8 +12,8 @@ from namespaces import WITH_THE_RUN
 
 USERS = ["bob", "alice", "jürgen", *(f"u{number:02}" for number in range(50))]
 OWNER = 1000
-ACCOUNTS = {"root": 0, "daemon": 1, "mail": 8, "nobody": 65534, "vmail": OWNER, "postfix": 101, "postdrop": 102, "Debian-exim": 103,
-            "opensmtpd": 104, "opensmtpq": 105}
+ACCOUNTS = {"root": 0, "daemon": 1, "mail": 8, "nobody": 65534, "vmail": OWNER, "postfix": 101, "postdrop": 102,
+            "Debian-exim": 103, "opensmtpd": 104, "opensmtpq": 105}
 LONGEST_LOOK = 200_000      # bytes of a stored message in which its token must be
 
 
@@ -63,7 +63,8 @@ class Host:
 
     def stored(self, user, token, reports=False):
         """Paths of a user's messages about a letter: copies of it, or reports."""
-        return [path for path in self.paths(user) if token.encode() in self.beginning(path) and is_report(self.beginning(path)) == reports]
+        found = [path for path in self.paths(user) if token.encode() in self.beginning(path)]
+        return [path for path in found if is_report(self.beginning(path)) == reports]
 
     def wait_letter(self, user, letter, timeout=30):
         return self.wait(user, letter.token, False, timeout)
@@ -97,8 +98,9 @@ class Peer(Host):
         super().__init__(name, machine)
         self.mail = machine.root / "var" / "mail"
         self.process = None
-        machine.write("/etc/passwd", "".join(f"{user}:x:{number}:{number}::/var/mail:/bin/sh\n" for user, number in ACCOUNTS.items()))
-        machine.write("/etc/group", "".join(f"{user}:x:{number}:\n" for user, number in ACCOUNTS.items()))
+        users = ACCOUNTS.items()
+        machine.write("/etc/passwd", "".join(f"{user}:x:{number}:{number}::/var/mail:/bin/sh\n" for user, number in users))
+        machine.write("/etc/group", "".join(f"{user}:x:{number}:\n" for user, number in users))
         machine.write("/etc/resolv.conf", f"nameserver {RESOLVER}\noptions timeout:2 attempts:2\n")
         machine.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n192.0.2.{NUMBERS[name]} mx.{self.domain}\n")
         machine.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
@@ -119,7 +121,8 @@ class Peer(Host):
 
     def log(self):
         texts = [self.machine.directory / "output", *(self.machine.root / "var/log").rglob("*")]
-        return "".join(f"--- {path.name}\n{path.read_text(errors='replace')[-6000:]}\n" for path in texts if path.is_file() and path.stat().st_size)
+        texts = [path for path in texts if path.is_file() and path.stat().st_size]
+        return "".join(f"--- {path.name}\n{path.read_text(errors='replace')[-6000:]}\n" for path in texts)
 
 
 class Postfix(Peer):
@@ -158,8 +161,9 @@ meta_directory = /etc/postfix
 """)
         mailboxes = [f"{user}@{domain} {user}/\n" for domain in domains(self.name) for user in USERS]
         self.machine.write("/etc/postfix/mailboxes", "".join(mailboxes))
-        services = re.sub(r"^(\S+ +\S+ +\S+ +\S+ +)y", r"\1n", (self.machine.tree / "usr/share/postfix/master.cf.dist").read_text(), flags=re.M)
-        self.machine.write("/etc/postfix/master.cf", services)      # without its own chroot
+        services = (self.machine.tree / "usr/share/postfix/master.cf.dist").read_text()
+        services = re.sub(r"^(\S+ +\S+ +\S+ +\S+ +)y", r"\1n", services, flags=re.M)      # without its own chroot
+        self.machine.write("/etc/postfix/master.cf", services)
         self.own("var/lib/postfix", "postfix")
 
     def start(self):
@@ -264,7 +268,7 @@ relay_from = [ "127.0.0.0/8", "::1" ];
 dns = { servers = [ "%(resolver)s" ]; timeout = "2s"; };
 transports = {
   mailbox = { kind = "maildir"; path = "mail/{local}"; };
-  internet = { kind = "smtp"; %(internet)s };
+  internet = { kind = "smtp"; timeouts = { connect = "2s"; }; };
 };
 routes = (
   { name = "local"; domains = [ "@local" ]; users = [ %(users)s ]; transport = "mailbox"; },
@@ -280,7 +284,8 @@ class MansioHost(Host):
     def __init__(self, name, machine):
         super().__init__(name, machine)
         listeners = [f'{{ address = "{address}"; port = 25; }}' for address in ("127.0.0.1", *machine.addresses)]
-        text = MANSIO % dict(listeners=", ".join(listeners), domains=quoted(each for each in domains(name) if each.isascii()), users=quoted(USERS), resolver=RESOLVER, internet=INTERNET)
+        local = quoted(domain for domain in domains(name) if domain.isascii())
+        text = MANSIO % dict(listeners=", ".join(listeners), domains=local, users=quoted(USERS), resolver=RESOLVER)
         self.daemon = Mansio(machine.directory / "mansio", config=text, wrapper=[*WITH_THE_RUN, *machine.enter()])
         self.mail = self.daemon.mail
 
@@ -288,10 +293,8 @@ class MansioHost(Host):
         self.daemon.start()
 
     def log(self):
-        return "".join(f"--- {name}\n{self.daemon.log(name)[-8000:]}\n" for name in ("mainlog", "rejectlog", "paniclog")) + self.daemon.errors()[-3000:]
-
-
-INTERNET = 'timeouts = { connect = "2s"; };'
+        logs = [f"--- {name}\n{self.daemon.log(name)[-8000:]}\n" for name in ("mainlog", "rejectlog", "paniclog")]
+        return "".join(logs) + self.daemon.errors()[-3000:]
 
 
 def quoted(words):

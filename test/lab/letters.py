@@ -1,5 +1,5 @@
-"""Letters of the lab and what became of them: made with a token that finds them again, compared by the bytes of the body,
-and reports read by Python's email package, which shares nothing with us."""
+"""Letters of the lab and what became of them: made with a token that finds them again, compared by the bytes of the
+body, and reports read by Python's email package, which shares nothing with us."""
 import email
 import email.policy
 import hashlib
@@ -17,9 +17,9 @@ class Letter:
         self.token = f"lab-{os.getpid()}-{next(numbers)}"
         self.sender = sender
         self.body = body
-        head = [f"From: <{sender}>", f"To: <{to}>", f"Subject: letter {self.token}", f"Message-ID: <{self.token}@letters.lab.test>",
-                "Date: Sun, 22 Nov 2026 07:00:00 +0000", "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8",
-                f"Content-Transfer-Encoding: {'7bit' if body.isascii() else '8bit'}", *fields]
+        head = [f"From: <{sender}>", f"To: <{to}>", f"Subject: letter {self.token}",
+                f"Message-ID: <{self.token}@letters.lab.test>", "Date: Sun, 22 Nov 2026 07:00:00 +0000",
+                "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8", f"Content-Transfer-Encoding: {'7bit' if body.isascii() else '8bit'}", *fields]
         self.content = "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
@@ -59,7 +59,8 @@ class Report:
         assert status.get_content_type() in ("message/delivery-status", "message/global-delivery-status"), self.text
         groups = status.get_payload()
         if isinstance(groups, str):      # a type the package does not split: fields, blank line, fields
-            groups = [email.message_from_string(group) for group in re.split(r"\n\s*\n", groups.replace("\r\n", "\n").strip())]
+            texts = re.split(r"\n\s*\n", groups.replace("\r\n", "\n").strip())
+            groups = [email.message_from_string(text) for text in texts]
         groups = [group for group in groups if group.keys()]
         assert groups and groups[0]["Reporting-MTA"], self.text
         self.message_fields, self.recipients = groups[0], groups[1:]
@@ -71,6 +72,10 @@ class Report:
 
     def of(self, address):
         """The fields about one recipient."""
-        found = [each for each in self.recipients if each["Final-Recipient"].split(";", 1)[1].strip().lower() == address.lower()]
+        found = [each for each in self.recipients if final_recipient(each) == address.lower()]
         assert len(found) == 1, f"{address} in\n{self.text}"
         return found[0]
+
+
+def final_recipient(fields):
+    return fields["Final-Recipient"].split(";", 1)[1].strip().lower()

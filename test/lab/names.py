@@ -8,7 +8,8 @@ Each mail host H owns lab domains that differ in the way there; all are its own 
     six.H.lab.test         its IPv6 address is known to be unreachable, IPv4 works
     lost6.H.lab.test       its IPv6 address is a black hole, IPv4 works
     bücher.H.lab.test      internationalized; xn--bcher-kva in DNS
-And: anything.sink.lab.test (the scripted sink), old.lab.test (a sink without extensions), null.lab.test (takes no mail), gone.lab.test (does not exist).
+And: anything.sink.lab.test (the scripted sink), old.lab.test (a sink without extensions), null.lab.test (takes no
+mail), gone.lab.test (does not exist).
 """
 import socket
 
@@ -37,10 +38,12 @@ def zone():
         number = NUMBERS[host]
         addresses(f"mx.{host}", number)
         addresses(f"bare.{host}", number)
-        lines += [f"{host} MX 10 mx.{host}", f"xn--bcher-kva.{host} MX 10 mx.{host}", f"refuse.{host} MX 10 refuser", f"refuse.{host} MX 20 mx.{host}",
+        lines += [f"{host} MX 10 mx.{host}", f"xn--bcher-kva.{host} MX 10 mx.{host}",
+                  f"refuse.{host} MX 10 refuser", f"refuse.{host} MX 20 mx.{host}",
                   f"swallow.{host} MX 10 swallower", f"swallow.{host} MX 20 mx.{host}"]
         for kind, prefix in (("six", "2001:db8:dead::"), ("lost6", "2001:db8:b1ac::")):
-            lines += [f"{kind}.{host} MX 10 mx-{kind}.{host}", f"mx-{kind}.{host} A 192.0.2.{number}", f"mx-{kind}.{host} AAAA {prefix}{number}"]
+            lines += [f"{kind}.{host} MX 10 mx-{kind}.{host}",
+                      f"mx-{kind}.{host} A 192.0.2.{number}", f"mx-{kind}.{host} AAAA {prefix}{number}"]
     return "\n".join(lines) + "\n"
 
 
@@ -93,7 +96,8 @@ class NameServers:
 
     def start(self):
         self.machine.run("nsd-checkzone", "lab.test", "/etc/nsd/lab.test.zone")
-        self.processes = [self.machine.spawn("nsd", "-d", "-c", "/etc/nsd/nsd.conf"), self.machine.spawn("unbound", "-d", "-c", "/etc/unbound/lab.conf")]
+        self.processes = [self.machine.spawn("nsd", "-d", "-c", "/etc/nsd/nsd.conf"),
+                          self.machine.spawn("unbound", "-d", "-c", "/etc/unbound/lab.conf")]
 
     def is_ready(self):
         """unbound answers a question for an MX that nsd alone knows."""

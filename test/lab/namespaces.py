@@ -1,6 +1,6 @@
-"""Network namespaces as the machines of the lab. A machine lives exactly as long as its first process, and that dies with
-the test run, however it ends: no namespace has a name, so nothing can be left over, and two runs never meet. Machines with
-a root of their own also have their own mounts and process ids: when the first process goes, all their processes go.
+"""Network namespaces as the machines of the lab. A machine lives exactly as long as its first process, and that dies
+with the test run, however it ends: no namespace has a name, so nothing can be left over, and two runs never meet.
+Machines with a root of their own also have their own mounts and process ids: when the first process goes, all go.
 """
 import ctypes
 import os
@@ -20,10 +20,10 @@ class CannotRun(Exception):
 
 def run(*command, **options):
     """Runs a program to its end in bounded time; its output."""
-    result = subprocess.run([str(each) for each in command], capture_output=True, text=True, timeout=options.pop("timeout", 30),
-                            stdin=subprocess.DEVNULL, **options)
+    words = [str(each) for each in command]
+    result = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, **{"timeout": 30, **options})
     if result.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))}: {result.returncode}\n{result.stdout[-1500:]}{result.stderr[-1500:]}")
+        raise RuntimeError(f"{' '.join(words)}: {result.returncode}\n{result.stdout[-1500:]}{result.stderr[-1500:]}")
     return result.stdout
 
 
@@ -34,8 +34,9 @@ def check_rights():
     for tool in ("unshare", "nsenter", "setpriv", "ip", "mount"):
         if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
             raise CannotRun(f"{tool} is missing (util-linux, iproute2)")
-    probe = ("ip link add br0 type bridge && ip link add name port0 type veth peer name port1 && ip link set dev port0 master br0 && "
-             "ip -6 addr add 2001:db8::1/64 dev port1 && mount --bind /usr /mnt && mount -t proc proc /proc")
+    probe = ("ip link add br0 type bridge && ip link add name port0 type veth peer name port1 && "
+             "ip link set dev port0 master br0 && ip -6 addr add 2001:db8::1/64 dev port1 && "
+             "mount --bind /usr /mnt && mount -t proc proc /proc")
     try:
         run("unshare", "--net", "--mount", "--pid", "--uts", "--fork", "sh", "-c", probe)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
@@ -49,7 +50,7 @@ class Machine:
         self.name = name
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.root = None
+        self.root, self.tree = None, tree
         self.addresses = []
         self.sockets = []
         if tree:
@@ -72,7 +73,6 @@ class Machine:
             (self.root / "var" / folder).mkdir(exist_ok=True)
         if not (self.root / "var/run").exists():
             (self.root / "var/run").symlink_to("../run")
-        self.tree = tree
 
     def start(self):
         if self.root:
@@ -85,10 +85,12 @@ class Machine:
             setup, kinds = "ip link set lo up && ", ["--net"]
         # Children whose parents are gone end up with the first process: that it ignores SIGCHLD makes the kernel reap them.
         script = setup + "echo up && trap '' CHLD && exec sleep infinity"
-        self.first = subprocess.Popen([*WITH_THE_RUN, "unshare", *kinds, "sh", "-c", script, "sh", str(self.root), str(getattr(self, "tree", "")),
-                                       f"{self.name}.lab.test"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        words = ["sh", "-c", script, "sh", str(self.root), str(self.tree), f"{self.name}.lab.test"]
+        self.first = subprocess.Popen([*WITH_THE_RUN, "unshare", *kinds, *words], text=True,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if self.first.stdout.readline() != "up\n":
-            raise CannotRun(f"the machine {self.name} did not start: {self.first.communicate(timeout=10)[1].strip()[-300:]}")
+            said = self.first.communicate(timeout=10)[1].strip()
+            raise CannotRun(f"the machine {self.name} did not start: {said[-300:]}")
         self.network = os.open(f"/proc/{self.first.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def stop(self):
@@ -109,7 +111,8 @@ class Machine:
         where = f"/proc/{self.first.pid}/ns"
         words = ["nsenter", f"--net={where}/net"]
         if self.root:
-            words += [f"--mount={where}/mnt", f"--uts={where}/uts", f"--ipc={where}/ipc", f"--pid={where}/pid_for_children", "chroot", str(self.root)]
+            words += [f"--mount={where}/mnt", f"--uts={where}/uts", f"--ipc={where}/ipc", f"--pid={where}/pid_for_children",
+                      "chroot", str(self.root)]
         return words
 
     def run(self, *command, **options):
@@ -118,7 +121,8 @@ class Machine:
     def spawn(self, *command):
         """A program that stays; what it prints is in `directory`/output."""
         with open(self.directory / "output", "ab") as output:
-            return subprocess.Popen([*WITH_THE_RUN, *self.enter(), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            return subprocess.Popen([*WITH_THE_RUN, *self.enter(), *command],
+                                    stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
     def write(self, path, text, mode=0o644, owner=0):
         """A file of its root. Replaced, never written into."""
@@ -177,12 +181,14 @@ class Switch(Machine):
 
     def join(self, machine, *numbers):
         """Gives the machine 192.0.2.N and 2001:db8:1ab::N for each N."""
-        self.run("ip", "link", "add", "name", machine.name, "type", "veth", "peer", "name", "eth0", "netns", str(machine.first.pid))
+        self.run("ip", "link", "add", "name", machine.name, "type", "veth",
+                 "peer", "name", "eth0", "netns", str(machine.first.pid))
         self.run("ip", "link", "set", "dev", machine.name, "master", "br0", "up")
         lines = ["link set eth0 up"]
         for number in numbers:
             machine.addresses += [f"192.0.2.{number}", f"2001:db8:1ab::{number}"]
             lines += [f"addr add 192.0.2.{number}/24 dev eth0", f"addr add 2001:db8:1ab::{number}/64 dev eth0 nodad"]
-        lines += ["route add default via 192.0.2.1", "-6 route add default via 2001:db8:1ab::1", f"-6 route add unreachable {self.UNREACHABLE}"]
+        lines += ["route add default via 192.0.2.1", "-6 route add default via 2001:db8:1ab::1",
+                  f"-6 route add unreachable {self.UNREACHABLE}"]
         for line in lines:
             run("nsenter", f"--net=/proc/{machine.first.pid}/ns/net", "ip", *line.split())

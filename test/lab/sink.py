@@ -14,8 +14,11 @@ class Taken:
         self.sender, self.recipients, self.content, self.hello = sender, recipients, content, hello
 
 
+ALL = ("8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES", "SIZE 60000000")
+
+
 class Sink:
-    def __init__(self, machine, addresses, extensions=("8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES", "SIZE 60000000")):
+    def __init__(self, machine, addresses, extensions=ALL):
         self.extensions = extensions          # none: EHLO is not understood
         self.taken = []
         self.asked = {}                       # (sender, recipient): how often
@@ -33,6 +36,10 @@ class Sink:
 
     def messages(self, token):
         return [each for each in list(self.taken) if token.encode() in each.content]
+
+    def recipients(self, token):
+        """All recipients that a letter was taken for, each as often as it was."""
+        return [name for each in self.messages(token) for name in each.recipients]
 
     def session(self, connection):
         connection.settimeout(60)

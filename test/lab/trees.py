@@ -1,7 +1,7 @@
-"""Unpacks Debian packages that conflict with each other side by side, each with all that it depends on, in a tree of its
-own. Nothing is installed: apt resolves as if the machine were empty, dpkg-deb unpacks, and no maintainer script runs, so
-the tree is the same whatever the machine has. A tree is made once and kept, named by the versions in it. Runs that meet
-take turns at making one; a tree is deleted only when no run uses it and none has for a month.
+"""Unpacks Debian packages that conflict with each other side by side, each with all that it depends on, in a tree of
+its own. Nothing is installed: apt resolves as if the machine were empty, dpkg-deb unpacks, and no maintainer script
+runs, so the tree is the same whatever the machine has. A tree is made once and kept, named by the versions in it. Runs
+that meet take turns at making one; a tree is deleted only when no run uses it and none has for a month.
 """
 import concurrent.futures
 import fcntl
@@ -25,7 +25,8 @@ PACKAGES = {
 LAYOUT = "2"                      # another number makes all trees anew
 LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "usr/lib/systemd"]
 # What only maintainer scripts use, or a part of a program that the lab does not start.
-NOT_NEEDED = ("perl", "libperl", "libpython3.11-stdlib", "libpython3.11-minimal", "cron", "e2fsprogs", "dpkg", "debconf", "usrmerge")
+NOT_NEEDED = ("perl", "libperl", "libpython3.11-stdlib", "libpython3.11-minimal", "cron", "e2fsprogs", "dpkg", "debconf",
+              "usrmerge")
 A_MONTH = 30 * 24 * 3600
 
 
@@ -100,8 +101,8 @@ class Trees:
         return self.directory / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def apt(self, *arguments, **options):
-        command = ["apt-get", "-q", "-y", "--no-install-recommends", "-o", f"Dir::State::status={self.directory}/no-packages",
-                   "-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=1", *arguments]
+        command = ["apt-get", "-q", "-y", "--no-install-recommends",
+                   "-o", f"Dir::State::status={self.directory}/no-packages", "-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=1", *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL,
                               env=dict(os.environ, LC_ALL="C"), **options)
 
@@ -164,7 +165,8 @@ class Trees:
             return
         [archive] = archives.glob(f"{package.split(':')[0]}_{version.replace(':', '%3a')}_*.deb")
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as unpacker:
-            subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", str(root), *(f"--exclude=./{each}" for each in LEFT_OUT)],
+            left_out = [f"--exclude=./{each}" for each in LEFT_OUT]
+            subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", str(root), *left_out],
                            stdin=unpacker.stdout, check=True)
         if unpacker.returncode:
             raise NoTrees(f"{package} {version} is damaged")
