@@ -18,6 +18,7 @@
 #include "event/listener.hpp"
 #include "event/signals.hpp"
 #include "listeners.hpp"
+#include "outbound.hpp"
 #include "queue/queue.hpp"
 #include "receive/pickup.hpp"
 #include "receive/receiver.hpp"
@@ -29,6 +30,7 @@ namespace {
 
 constexpr Duration table_check{2000};       // aliases, users, lists: a changed file counts this soon
 constexpr Duration pickup_check{30'000};
+constexpr std::size_t relay_content = 64 << 10;        // messages up to this size leave from memory
 
 log::LoggerOptions log_options(const config::Config& config, bool foreground) {
   log::LoggerOptions options;
@@ -60,6 +62,7 @@ class MailProcess {
   void tell_parent(char tag, const std::string& text);
   bool cannot_start(const std::string& why);
   std::string addresses() const;
+  std::vector<event::Endpoint> listening_at() const;
   route::TableOptions table_options() const;
   route::RouterOptions router_options() const;
   event::Task<control::ReloadResult> reload_tables();
@@ -75,6 +78,7 @@ class MailProcess {
   std::optional<deliver::AgentPool> agents_;
   std::optional<AgentDirectory> users_;
   std::unique_ptr<spool::Spool> spool_;
+  std::optional<Outbound> outbound_;
   std::optional<queue::Queue> queue_;
   std::optional<receive::Receiver> receiver_;
   std::optional<receive::PickupReader> pickup_;
@@ -160,6 +164,7 @@ route::TableOptions MailProcess::table_options() const {
 
 route::RouterOptions MailProcess::router_options() const {
   route::RouterOptions options;
+  options.own_addresses = interface_addresses();
   options.service_uid = options_.service.uid;
   options.service_gid = options_.service.gid;
   options.service_user = options_.service.name;
@@ -183,6 +188,7 @@ bool MailProcess::start(config::ConfigPtr config) {
   options.directory = config->spool_directory + "/0";
   options.segment_size = config->spool_segment_size.bytes();
   options.reserve = config->spool_reserve.bytes();
+  options.keep_content = relay_content;
   auto spool = spool::Spool::open(loop_, scope_, options, [this](const std::string& text) { log_->panic(text); });
   if (!spool) return cannot_start("spool_directory: " + spool.error().text());
   spool_ = std::move(*spool);
@@ -196,7 +202,10 @@ bool MailProcess::start(config::ConfigPtr config) {
   auto router = std::make_shared<route::Router>(tables, *users_, router_options());
   config_ = config;
   tables_ = tables;
-  queue_.emplace(loop_, scope_, *spool_, *log_, *agents_, config, router);
+  outbound_.emplace(loop_, scope_, *config, listening_at());
+  if (!outbound_->problem().empty()) log_->notice(outbound_->problem());
+  queue_.emplace(loop_, scope_, *spool_, *log_, *agents_, outbound_->finder(), outbound_->remote(), config, router);
+  queue_->remember_sites(config->spool_directory + "/destinations");
   auto accepted = [this](std::shared_ptr<spool::Message> message) { queue_->accept(std::move(message)); };
   receiver_.emplace(loop_, scope_, *spool_, *log_, config, router, accepted);
   pickup_.emplace(*receiver_, config->spool_directory + "/pickup");
@@ -205,6 +214,7 @@ bool MailProcess::start(config::ConfigPtr config) {
   if (!open_local_sockets()) return false;
   raise_descriptor_limit(*config);
   open_listeners(*config);
+  outbound_->configure(*config, listening_at());
   scope_.spawn(spool_->recover([this](spool::QueueId id, Time next) { queue_->found(id, next); }));
   scope_.spawn(watch_tables());
   scope_.spawn(watch_pickup());
@@ -270,6 +280,18 @@ std::string MailProcess::addresses() const {
   return out;
 }
 
+// Where we answer ourselves: no MX may lead there.
+std::vector<event::Endpoint> MailProcess::listening_at() const {
+  std::vector<event::Endpoint> out;
+  for (const auto& [key, listener] : listeners_) {
+    auto at = listener.local();
+    if (at.port == 0) continue;
+    if (at.address == "0.0.0.0" || at.address == "::") at.address = "*";
+    out.push_back(at);
+  }
+  return out;
+}
+
 // ---- reload
 
 void MailProcess::use(config::ConfigPtr config, route::TablesPtr tables) {
@@ -287,6 +309,8 @@ event::Task<> MailProcess::reconfigure(config::ConfigPtr config) {
   use(config, tables);
   log_->reconfigure(log_options(*config_, options_.foreground));
   open_listeners(*config_);
+  outbound_->configure(*config_, listening_at());
+  if (!outbound_->problem().empty()) log_->notice(outbound_->problem());
   log_->notice("configuration reloaded from " + config_->file);
   tell_parent(tag_reloaded, "");
 }
@@ -306,6 +330,7 @@ event::Task<> MailProcess::watch_tables() {
   while (!stopping_) {
     co_await table_timer_->sleep(table_check);
     if (stopping_) co_return;
+    outbound_->refresh(*config_);
     route::TablesPtr tables = tables_;
     auto work = [&] { return route::tables_changed(*tables); };
     bool changed = co_await reading_->run(work);
@@ -345,6 +370,7 @@ event::Task<> MailProcess::stop() {
   for (int i = 0; receiver_->connections() > 0 && i < 40; ++i) co_await grace_timer_->sleep(Duration(50));
   // Deliveries under way may end; one that takes longer (a program) is found again at the next start.
   scope_.spawn(queue_->stop());
+  scope_.spawn(outbound_->remote().stop());
   do {
     co_await grace_timer_->sleep(Duration(20));
   } while (queue_->under_way() > 0 && !end.passed());

@@ -81,7 +81,7 @@ struct Remote::Try {
   log::Host last_host;
   bool own_trouble = false;           // descriptors or memory: says nothing about the site
   bool soft = false;                  // something that may pass has happened
-  bool greeted = false;               // some host was there
+  bool served = false;                // some host was there and took commands
 };
 
 Remote::Remote(event::Loop& loop, event::Scope& scope, SiteFinder& finder)
@@ -109,6 +109,7 @@ event::Task<RemoteOutcome> Remote::deliver(const RemoteRequest* request) {
     SessionPtr session = co_await connect(request, &state);
     if (session == nullptr) break;
     bool decided = co_await transact(request, session.get(), &outcome);
+    state.served = state.served || outcome.reach == RemoteOutcome::Reach::reached;
     if (!decided) {
       bad_[session->endpoint] = std::chrono::steady_clock::now() + bad_time;
       state.last = outcome.recipients.front();
@@ -125,7 +126,7 @@ event::Task<RemoteOutcome> Remote::deliver(const RemoteRequest* request) {
   outcome.host = state.last_host;
   outcome.why = state.last;
   outcome.reach = state.own_trouble ? RemoteOutcome::Reach::neither
-                  : state.greeted ? RemoteOutcome::Reach::reached : RemoteOutcome::Reach::unreachable;
+                  : state.served ? RemoteOutcome::Reach::reached : RemoteOutcome::Reach::unreachable;
   // Final only when every host was proven not to exist.
   if (state.last.permanent() && state.soft) state.last = soften(state.last, "the connection");
   for (std::size_t i = 0; i < count; ++i) outcome.recipients[i] = state.last;
@@ -192,6 +193,8 @@ event::Task<bool> Remote::transact(const RemoteRequest* request, Session* sessio
     all_at_mail = all_at_mail && result.stages[k] == smtp::Stage::mail;
   }
   if (!result.reusable) session->idle_since = MonotonicTime::max();       // not to be kept
+  // A host that breaks off before it takes a message says something about itself; later it may be the message.
+  if (result.host_trouble && all_at_mail) outcome->reach = RemoteOutcome::Reach::unreachable;
   bool elsewhere = !any_final && !result.unknown && (result.host_trouble || all_at_mail);
   co_return !elsewhere;
 }
@@ -367,7 +370,6 @@ event::Task<Remote::SessionPtr> Remote::connect_to(const RemoteRequest* request,
     co_return nullptr;
   }
   bad_.erase(text);
-  state->greeted = true;
   co_return session;
 }
 

@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -18,13 +17,18 @@ namespace mansio::queue {
 // How far the spool being in trouble puts off the next try.
 inline constexpr std::chrono::seconds after_trouble{60};
 
+// The number of a route::Destination::key() in Progress::done_places.
+std::uint64_t place_number(const std::string& key);
+
 class Attempt {
  public:
-  Attempt(Queue& queue, std::shared_ptr<spool::Message> message);
+  // `started`: the seat in a lane, which the attempt may use up. `last_look`: the message is overdue, so that a closed
+  // destination counts as an attempt.
+  Attempt(Queue& queue, std::shared_ptr<spool::Message> message, Lanes::Started* started, bool last_look);
 
-  // nullopt: the message is finished. Else when it is to be tried again; it then lies in deferred/ (or, when the disk
-  // refused even that, where it was).
-  event::Task<std::optional<Time>> run();
+  event::Task<After> run();
+  // Instead of run(): an admin gives the waiting recipients up, with the reports that a failure gets.
+  event::Task<After> give_up(Status why);
 
  private:
   // A place a recipient leads to. Two recipients (or aliases) that lead to the same place share one delivery.
@@ -33,7 +37,20 @@ class Attempt {
     route::Destination destination;
     std::vector<std::size_t> recipients;
     bool done = false;
+    bool parked = false;           // not tried: its site has no room, or is out of reach
+    bool relayed_without_dsn = false, pipelining = false, chunking = false;
     Status status{451, 4, 0, "not tried"};
+    int number = 0;                // log::Deferral::number
+    log::Host host;                // that said it
+  };
+  // Remote places with the same next hop; then, once sites are known, with the same site.
+  struct SiteJob {
+    SiteJob() = default;
+    std::shared_ptr<const config::Transport> transport;
+    std::vector<Place*> places;
+    deliver::Site site;
+    LaneKey lane = 0;
+    Status status;                 // of the search for the site
   };
 
   event::Task<> resolve(std::size_t recipient);
@@ -41,24 +58,54 @@ class Attempt {
   event::Task<> deliver(Place* place);
   event::Task<> keep_progress();
   deliver::Job make_job(const route::Destination& destination) const;
+  bool is_looping(const route::Destination& destination) const;
+
+  // attempt_remote.cpp
+  event::Task<> deliver_remote();
+  event::Task<> find_site(SiteJob* job);
+  void merge_sites();
+  event::Task<> deliver_to_site(SiteJob* job, bool patient);
+  event::Task<deliver::RemoteOutcome> transact(const SiteJob* job, std::vector<Place*>* places);
+  bool take_outcome(const deliver::RemoteOutcome& outcome, std::vector<Place*>* places);
+  deliver::RemoteRecipient remote_recipient(const Place& place) const;
+  void hold_places(SiteJob* job, Lanes::Admission admission, bool patient);
+
+  // attempt_end.cpp
   void conclude_recipients();
-  event::Task<std::optional<Time>> conclude();
-  event::Task<Result<>> report(std::vector<std::size_t> recipients, mail::DsnAction kind, std::optional<Time> expires);
+  struct Verdict {
+    Verdict() = default;
+    std::vector<Reported> failed, late, succeeded;
+  };
+  void judge(std::size_t recipient, Time now, Verdict& verdict);
+  event::Task<After> conclude();
+  event::Task<After> finish();
+  event::Task<After> wait();
+  event::Task<> report_success(std::vector<Reported> succeeded);
+  event::Task<Result<>> report_failures(std::vector<Reported> failed);
+  event::Task<Result<>> keep_as_badmail(std::vector<Reported> failed);
+  event::Task<Result<>> report(std::vector<Reported> recipients, std::optional<Time> expires);
   std::optional<Time> next_time() const;
   Time expiry() const;
 
+  // attempt_log.cpp
   void log_outcome(const Place& place);
   void log_refusal(std::size_t recipient, const Status& status);
 
   Queue& queue_;
   std::shared_ptr<spool::Message> message_;
+  Lanes::Started* started_;
+  bool last_look_;
   config::ConfigPtr config_;
   std::shared_ptr<route::Router> router_;
-  Time started_;
+  Time started_at_;
   std::map<std::string, std::unique_ptr<Place>> places_;
   std::vector<std::vector<Place*>> places_of_;                 // by recipient
   std::vector<std::optional<Status>> refused_;                 // by recipient: what routing said
+  std::vector<bool> delivered_now_;                            // by recipient
+  std::vector<std::unique_ptr<SiteJob>> sites_;
   event::Scope scope_;
+  LaneKey parked_in_ = 0;        // the lane of places that were not tried
+  LaneKey unreachable_ = 0;      // the lane of the site that could not be reached
   bool keeping_ = false, dirty_ = false, first_logged_ = false;
 };
 

@@ -42,7 +42,7 @@ void Lanes::place(LaneKey key, Lane& lane) {
   stand_closed(key, lane);
   if (!lane.in_turn && lane.may_start()) {
     lane.in_turn = true;
-    turn_.push_back(key);
+    (lane.proven() ? turn_ : slow_turn_).push_back(key);
   }
   if (lane.forced && lane.forced->empty()) lane.forced.reset();
   if (lane.idle() && !lane.outage && !lane.in_turn) lanes_.erase(key);
@@ -104,12 +104,19 @@ void Lanes::push(LaneKey key, std::string_view name, const LaneOptions& options,
   place(target, lane);
 }
 
-std::optional<Lanes::Started> Lanes::take(Time now) {
+std::optional<Lanes::Started> Lanes::take(Time now, bool proven_only) {
   wake(now);
-  while (!turn_.empty()) {
+  slow_next_ = !slow_next_ && !proven_only;
+  auto started = take_from(slow_next_ ? slow_turn_ : turn_);
+  if (!started && !proven_only) started = take_from(slow_next_ ? turn_ : slow_turn_);
+  return started;
+}
+
+std::optional<Lanes::Started> Lanes::take_from(std::deque<LaneKey>& turn) {
+  while (!turn.empty()) {
     ++looks_;
-    LaneKey key = turn_.front();
-    turn_.pop_front();
+    LaneKey key = turn.front();
+    turn.pop_front();
     Lane& lane = *find(key);       // a lane in the turn is never erased
     lane.in_turn = false;
     std::optional<Started> started;
@@ -123,6 +130,7 @@ std::optional<Lanes::Started> Lanes::take(Time now) {
 Lanes::Started Lanes::start(LaneKey key, Lane& lane) {
   Started started;
   started.lane = key;
+  started.proven = lane.proven();
   started.entry = lane.may_start_forced() ? lane.forced->pop_front() : lane.entries.pop_front();
   if (lane.outage && lane.outage->half_open && lane.outage->probe == 0) {
     lane.outage->probe = started.probe = ++probes_;
@@ -350,6 +358,7 @@ std::vector<LaneEntry> Lanes::drain() {
   auto all = [](const LaneEntry&) { return true; };
   auto taken = [&](const LaneEntry& entry) { out.push_back(entry); };
   turn_.clear();
+  slow_turn_.clear();
   for (auto it = lanes_.begin(); it != lanes_.end();) {
     Lane& lane = it->second;
     lane.entries.extract(all, taken);

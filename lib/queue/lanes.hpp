@@ -44,10 +44,13 @@ class Lanes {
     LaneKey lane = 0;
     bool seated = true;         // kept by Lanes: the seat is still this attempt's
     std::uint64_t probe = 0;    // kept by Lanes: this attempt is the one that may go to a closed site
+    bool proven = false;        // the lane has served lately: it won't take long
   };
   // The next entry that may be started: lanes in turn, each only while it is open (or half-open and nobody probes) and has
-  // room in its window; forced entries whenever there is room or the lane is closed. Takes a seat in its lane.
-  std::optional<Started> take(Time now);
+  // room in its window; forced entries whenever there is room or the lane is closed. Takes a seat in its lane. Lanes that served
+  // lately and those that may be dead are two rounds, which alternate; with `proven_only` the second stands back, so that ten
+  // thousand dead sites, each good for a time-out, never hold the others up (S-125).
+  std::optional<Started> take(Time now, bool proven_only = false);
   // The attempt that take() started has ended; its seat is free unless a visit used it up. Once for each Started.
   void end(const Started& started);
 
@@ -122,6 +125,7 @@ class Lanes {
 
     std::size_t mail() const noexcept { return entries.size() + (forced ? forced->size() : 0); }
     bool idle() const noexcept { return mail() == 0 && seats == 0 && active == 0; }
+    bool proven() const noexcept { return !outage && window > 1; }
     bool may_start_forced() const noexcept;
     bool may_start() const noexcept;
   };
@@ -133,6 +137,7 @@ class Lanes {
   void stand_closed(LaneKey key, Lane& lane);
   void end_outage(Lane& lane);
   void wake(Time now);
+  std::optional<Started> take_from(std::deque<LaneKey>& turn);
   Started start(LaneKey key, Lane& lane);
   void close(LaneKey site, const Status& why, Time now, Duration pause);
   void reopen(LaneKey site, bool reached);
@@ -140,7 +145,9 @@ class Lanes {
 
   std::unordered_map<LaneKey, Lane> lanes_;
   std::unordered_map<LaneKey, LaneKey> redirects_;
-  std::deque<LaneKey> turn_;       // the lanes that may start something, and some that no longer can
+  std::deque<LaneKey> turn_;       // proven lanes that may start something, and some that no longer can
+  std::deque<LaneKey> slow_turn_;  // the same of the others
+  bool slow_next_ = false;
   std::set<Slot> closed_;
   std::size_t size_ = 0;
   std::uint64_t looks_ = 0, probes_ = 0;

@@ -5,72 +5,170 @@
 #include <algorithm>
 
 #include "queue/attempt.hpp"
+#include "queue/schedule.hpp"
 
 namespace mansio::queue {
 namespace {
-constexpr std::size_t attempts_at_once = 200;
-constexpr std::size_t messages_in_memory = 1000;     // ready ones; more are loaded when their turn comes
+constexpr std::size_t attempts_at_once = 500;
+constexpr std::size_t slow_at_once = 300;            // of these, to destinations that may be dead
+constexpr std::size_t overdue_at_once = 20;
+constexpr std::size_t messages_in_memory = 2000;     // ready ones; more are loaded when their turn comes
+constexpr std::size_t bytes_in_memory = 32u << 20;
 constexpr Duration clock_step{60'000};               // the wall clock may jump: look again at least this often
+constexpr const char* unsorted = "?";                // messages whose destination isn't known yet: found by recovery
+constexpr const char* local = "local";
 }  // namespace
 
 Queue::Queue(event::Loop& l, event::Scope& scope, spool::Spool& s, log::Logger& logger, deliver::AgentPool& pool,
-             config::ConfigPtr config, std::shared_ptr<route::Router> router)
-    : loop(l), spool(s), log(logger), agents(pool), blocking(l, "reports", 1), scope_(scope), config_(std::move(config)),
-      router_(std::move(router)), clock_(l) {}
-
-void Queue::configure(config::ConfigPtr config, std::shared_ptr<route::Router> router) {
-  config_ = std::move(config);
-  router_ = std::move(router);
+             deliver::SiteFinder& site_finder, deliver::Remote& transports, config::ConfigPtr config, std::shared_ptr<route::Router> router)
+    : loop(l), spool(s), log(logger), agents(pool), finder(site_finder), remote(transports), blocking(l, "reports", 1),
+      scope_(scope), clock_(l), save_timer_(l) {
+  configure(std::move(config), std::move(router));
 }
 
-void Queue::accept(std::shared_ptr<spool::Message> message) {
-  Ready ready;
-  ready.id = message->id;
-  if (ready_in_memory_ < messages_in_memory) {
-    ready.message = std::move(message);
-    ++ready_in_memory_;
-  }
-  ready_.push_back(std::move(ready));
+void Queue::configure(config::ConfigPtr config, std::shared_ptr<route::Router> router) {
+  bool reload = config_ != nullptr && config_ != config;
+  config_ = std::move(config);
+  router_ = std::move(router);
+  sender_routes_ = std::ranges::any_of(config_->routes, [](const config::Route& r) { return !r.senders.empty(); });
+  remote.limit(config_->outbound_connections);
+  if (!reload) return;
+  // Routes may lead elsewhere now: what waits in lanes is sorted anew, and every closed site may be probed.
+  lanes_.forget_redirects();
+  lanes_.open_all(std::chrono::system_clock::now());
+  for (const LaneEntry& entry : lanes_.drain()) push(lane_key(unsorted), entry);
   pump();
 }
 
-void Queue::found(spool::QueueId id, Time next_attempt) { wait_until(id, next_attempt); }
+// ---- lanes
 
-void Queue::wait_until(spool::QueueId id, Time due) {
+// Only a hint: the attempt routes anew. Mail for one domain, and where the sender matters of one sender, stands together
+// until the domain's site is known.
+Queue::LaneOf Queue::lane_of(const spool::Message& message) const {
+  LaneOptions options;
+  options.adapts = false;
+  const auto& recipients = message.envelope.recipients;
+  std::size_t first = 0;
+  while (first + 1 < recipients.size() && message.progress.recipients[first].settled()) ++first;
+  const mail::Domain& domain = recipients[first].address.domain();
+  if (router_->is_local(domain)) {
+    options.window = options.window_limit = 200;
+    return LaneOf(lane_key(local), local, options);
+  }
+  std::string name = "domain " + domain.key();
+  if (sender_routes_) name += " from " + message.envelope.sender_text();
+  return LaneOf(lane_key(name), std::move(name), options);
+}
+
+void Queue::push(LaneKey lane, LaneEntry entry, bool front) {
+  LaneOptions options;
+  std::string name;
+  if (lane == lane_key(unsorted)) {
+    options.adapts = false;
+    options.window = options.window_limit = 32;
+    name = unsorted;
+  }
+  lanes_.push(lane, name, options, entry, front);
+}
+
+void Queue::sort_in(const std::shared_ptr<spool::Message>& message, LaneEntry entry) {
+  LaneOf lane = lane_of(*message);
+  bool closed = lanes_.closed_why(lane.key, std::chrono::system_clock::now()) != nullptr;
+  entry.fresh = (!closed || entry.forced) && keep_in_memory(message);
+  entry.warned = message->progress.delay_warned;
+  lanes_.push(lane.key, lane.name, lane.options, entry);
+}
+
+bool Queue::keep_in_memory(const std::shared_ptr<spool::Message>& message) {
+  std::size_t bytes = message->content.memory ? message->content.memory->size() : 0;
+  if (memory_.size() >= messages_in_memory || memory_bytes_ + bytes > bytes_in_memory) {
+    message->content.memory = nullptr;
+    return false;
+  }
+  memory_bytes_ += bytes;
+  memory_[message->id] = message;
+  return true;
+}
+
+std::shared_ptr<spool::Message> Queue::take_from_memory(const spool::QueueId& id) {
+  auto found = memory_.find(id);
+  if (found == memory_.end()) return nullptr;
+  auto message = std::move(found->second);
+  memory_.erase(found);
+  if (message->content.memory) memory_bytes_ -= message->content.memory->size();
+  return message;
+}
+
+// ---- what comes in
+
+void Queue::accept(std::shared_ptr<spool::Message> message) {
+  LaneEntry entry;
+  entry.id = message->id;
+  std::string why = why_waiting(*message);
+  if (!why.empty()) {
+    for (const auto& recipient : message->envelope.recipients) {
+      log::Deferral deferral;
+      deferral.id = message->id.text();
+      deferral.address = recipient.address.text();
+      deferral.number = log::Phase::host_retry;
+      deferral.text = why;
+      log.write(std::move(deferral));
+    }
+  }
+  sort_in(message, entry);
+  relieve_journal();
+  pump();
+}
+
+std::string Queue::why_waiting(const spool::Message& message) const {
+  Time now = std::chrono::system_clock::now();
+  const Status* why = lanes_.closed_why(lane_of(message).key, now);
+  return why == nullptr ? std::string() : "the destination could not be reached lately; the last try said: " + why->line();
+}
+
+void Queue::found(spool::QueueId id, Time next_attempt) { wait_until(id, next_attempt, 0, false); }
+
+void Queue::wait_until(spool::QueueId id, Time due, LaneKey lane, bool warned) {
+  if (lane == 0) lane = lane_key(unsorted);
   if (due <= std::chrono::system_clock::now()) {
-    Ready ready;
-    ready.id = id;
-    ready_.push_back(std::move(ready));
+    LaneEntry entry;
+    entry.id = id;
+    entry.warned = warned;
+    push(lane, entry);
     pump();
     return;
   }
-  Waiting waiting;
-  waiting.due = due;
-  waiting.id = id;
+  Waiting waiting{due, id, lane, warned};
   bool sooner = waiting_.empty() || due < waiting_.top().due;
   waiting_.push(waiting);
-  if (!watching_) {
+  if (sooner) watch();
+}
+
+void Queue::watch() {
+  if (watching_) {
+    clock_.wake();
+  } else if (!stopping_) {
     watching_ = true;
     scope_.spawn(watch_clock());
-  } else if (sooner) {
-    clock_.wake();
   }
 }
 
 event::Task<> Queue::watch_clock() {
-  while (!stopping_ && !waiting_.empty()) {
+  while (!stopping_) {
     auto now = std::chrono::system_clock::now();
-    std::size_t due = 0;
     while (!waiting_.empty() && waiting_.top().due <= now) {
-      Ready ready;
-      ready.id = waiting_.top().id;
+      LaneEntry entry;
+      entry.id = waiting_.top().id;
+      entry.warned = waiting_.top().warned;
+      LaneKey lane = waiting_.top().lane;
       waiting_.pop();
-      ready_.push_back(std::move(ready));
-      ++due;
+      push(lane, entry);
     }
-    if (due > 0) pump();
-    if (waiting_.empty() || stopping_) break;
-    auto left = std::chrono::ceil<Duration>(waiting_.top().due - std::chrono::system_clock::now());
+    pump();
+    auto opening = lanes_.next_opening();
+    if (waiting_.empty() && !opening) break;
+    Time next = waiting_.empty() ? *opening : opening ? std::min(*opening, waiting_.top().due) : waiting_.top().due;
+    auto left = std::chrono::ceil<Duration>(next - std::chrono::system_clock::now());
     co_await clock_.sleep(std::clamp(left, Duration(1), clock_step));
   }
   watching_ = false;
@@ -78,57 +176,256 @@ event::Task<> Queue::watch_clock() {
 
 void Queue::run_now() {
   while (!waiting_.empty()) {
-    Ready ready;
-    ready.id = waiting_.top().id;
-    ready.forced = true;
+    LaneEntry entry;
+    entry.id = waiting_.top().id;
+    entry.warned = waiting_.top().warned;
+    push(waiting_.top().lane, entry);
     waiting_.pop();
-    ready_.push_back(std::move(ready));
   }
-  clock_.wake();
+  lanes_.open_all(std::chrono::system_clock::now());
+  watch();
   pump();
 }
 
+void Queue::run_now(spool::QueueId id, bool forced) {
+  LaneEntry entry;
+  entry.id = id;
+  entry.forced = forced;
+  lanes_.remove(id);
+  push(lane_key(unsorted), entry, true);
+  pump();
+}
+
+// ---- attempts
+
 void Queue::pump() {
-  while (!stopping_ && !ready_.empty() && under_way_.size() < attempts_at_once) {
-    Ready ready = std::move(ready_.front());
-    ready_.pop_front();
-    if (ready.message) --ready_in_memory_;
-    if (!under_way_.insert(ready.id).second) continue;
-    scope_.spawn(attempt(std::move(ready)));
+  Time now = std::chrono::system_clock::now();
+  while (!stopping_ && active_ < attempts_at_once) {
+    bool last_look = !overdue_.empty() && active_ < overdue_at_once;
+    Lanes::Started started;
+    if (last_look) {
+      started = overdue_.front();
+      overdue_.pop_front();
+    } else {
+      auto next = lanes_.take(now, slow_ >= slow_at_once);
+      if (!next) break;
+      started = *next;
+    }
+    if (!under_way_.insert(started.entry.id).second) {
+      if (!last_look) lanes_.end(started);
+      held_back_[started.entry.id] = started;
+      continue;
+    }
+    ++active_;
+    if (!started.proven) ++slow_;
+    scope_.spawn(attempt(started, last_look));
   }
 }
 
-event::Task<> Queue::attempt(Ready ready) {
-  std::shared_ptr<spool::Message> message = std::move(ready.message);
-  Time now = std::chrono::system_clock::now();
-  std::optional<Time> next;
-  bool loaded = true;
-  if (!message) {
-    auto found = co_await spool.load(ready.id);
-    if (found && !ready.forced && (*found)->progress.next_attempt > now + std::chrono::seconds(1)) {
-      // What recovery knew of its time was only the file's date: the file itself says later (D-121).
-      loaded = false;
-      next = (*found)->progress.next_attempt;
-    } else if (found) {
-      message = std::move(*found);
-    } else {
-      loaded = false;
-      // Damaged ones are in corrupt/ and told of; anything else may pass.
-      if (found.error().fault() != Fault::invalid && found.error().fault() != Fault::not_found) {
-        log.panic(fmt::format("{}: cannot be read: {}", ready.id.text(), found.error().text()));
-        next = now + after_trouble;
-      }
-    }
+event::Task<> Queue::attempt(Lanes::Started started, bool last_look) {
+  spool::QueueId id = started.entry.id;
+  After after;
+  auto message = co_await load(&started, &after);
+  if (message != nullptr && started.lane == lane_key(unsorted) && !started.entry.forced) {
+    lanes_.end(started);
+    under_way_.erase(id);
+    --active_;
+    if (!started.proven) --slow_;
+    if (!held_back_.contains(id)) sort_in(message, started.entry);
+    settle(id, After());
+    pump();
+    attempt_ended_.fire();
+    co_return;
   }
-  if (loaded) {
-    Attempt attempt(*this, message);
-    next = co_await attempt.run();
+  if (message != nullptr) {
+    Attempt attempt(*this, message, &started, last_look);
+    after = co_await attempt.run();
   }
-  under_way_.erase(ready.id);
-  if (next) wait_until(ready.id, *next);
+  if (!last_look) lanes_.end(started);
+  under_way_.erase(id);
+  --active_;
+  if (!started.proven) --slow_;
+  settle(id, after);
   pump();
   attempt_ended_.fire();
 }
+
+// Null: not to be attempted now; `after` says what becomes of it.
+event::Task<std::shared_ptr<spool::Message>> Queue::load(Lanes::Started* started, After* after) {
+  spool::QueueId id = started->entry.id;
+  auto message = take_from_memory(id);
+  if (message != nullptr) co_return message;
+  auto found = co_await spool.load(id);
+  Time now = std::chrono::system_clock::now();
+  if (!found) {
+    // Damaged ones are in corrupt/ and told of; finished ones are gone; anything else may pass.
+    if (found.error().fault() == Fault::invalid || found.error().fault() == Fault::not_found) co_return nullptr;
+    log.panic(fmt::format("{}: cannot be read: {}", id.text(), found.error().text()));
+    after->what = After::What::waits;
+    after->due = now + after_trouble;
+    co_return nullptr;
+  }
+  message = std::move(*found);
+  bool forced = started->entry.forced;
+  if (message->progress.frozen && !forced) {
+    after->what = After::What::frozen;
+    co_return nullptr;
+  }
+  // What recovery knew of its time was only the file's date: the file itself says later (D-121).
+  if (started->lane == lane_key(unsorted) && !forced && message->progress.next_attempt > now + std::chrono::seconds(1)) {
+    after->what = After::What::waits;
+    after->due = message->progress.next_attempt;
+    co_return nullptr;
+  }
+  co_return message;
+}
+
+void Queue::settle(const spool::QueueId& id, const After& after) {
+  // It came up again meanwhile: an admin asked for it, or its time came.
+  if (auto again = held_back_.extract(id); !again.empty()) {
+    if (after.what != After::What::finished || spool.contains(id)) push(again.mapped().lane, again.mapped().entry);
+    return;
+  }
+  LaneEntry entry;
+  entry.id = id;
+  entry.warned = after.warned;
+  switch (after.what) {
+    case After::What::waits: wait_until(id, after.due, after.lane, after.warned); break;
+    case After::What::in_lane: push(after.lane, entry); break;
+    case After::What::finished: case After::What::frozen: break;
+  }
+}
+
+// What is in memory is of before: whoever changes the message changes what the spool has.
+bool Queue::hold(const spool::QueueId& id) {
+  if (!under_way_.insert(id).second) return false;
+  take_from_memory(id);
+  return true;
+}
+
+void Queue::let_go(const spool::QueueId& id, const After& after) {
+  under_way_.erase(id);
+  settle(id, after);
+  pump();
+}
+
+// ---- sites
+
+event::Task<Lanes::Admission> Queue::enter(LaneKey site, std::string name, std::uint32_t most, Lanes::Started* from, bool patient) {
+  constexpr std::size_t patient_limit = 1000;
+  for (;;) {
+    LaneOptions options;
+    options.window_limit = most;
+    auto admission = lanes_.enter(site, name, options, *from, from->entry.forced, std::chrono::system_clock::now());
+    if (admission != Lanes::Admission::full || !patient || patient_count_ >= patient_limit || stopping_) co_return admission;
+    struct Wait {
+      std::deque<std::coroutine_handle<>>* line;
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<> h) const { line->push_back(h); }
+      void await_resume() const noexcept {}
+    };
+    // Who waits here takes no part of the attempts at once: others go on.
+    ++patient_count_;
+    --active_;
+    pump();
+    Wait wait{&patient_[site]};
+    co_await wait;
+    ++active_;
+    --patient_count_;
+  }
+}
+
+void Queue::leave(LaneKey site, Lanes::Visit visit, const Status& why, const std::string& domain) {
+  Time now = std::chrono::system_clock::now();
+  // A site is tried again as a message would be that came when it failed first; but a new message need not wait for hours.
+  constexpr Duration longest{std::chrono::hours(1)};
+  auto pause = [&](Duration outage) {
+    const config::RetryRule* rule = rule_for(config_->retry, domain);
+    if (rule == nullptr) return longest;
+    auto next = next_attempt(rule->schedule, now - outage, now);
+    Duration left = next ? std::chrono::ceil<Duration>(*next - now) : longest;
+    return std::clamp(left, Duration(1000), longest);
+  };
+  lanes_.leave(site, visit, why, now, pause);
+  bool closed = lanes_.closed_why(site, now) != nullptr;
+  if (visit == Lanes::Visit::unreachable) {
+    sites_changed();
+    if (closed) look_at_overdue(site);
+    watch();
+  } else if (visit == Lanes::Visit::reached) {
+    sites_changed();
+  }
+  auto line = patient_.find(site);
+  if (line != patient_.end()) {
+    std::deque<std::coroutine_handle<>> wake;
+    if (closed) {
+      wake.swap(line->second);
+    } else {
+      wake.push_back(line->second.front());
+      line->second.pop_front();
+    }
+    if (line->second.empty()) patient_.erase(line);
+    for (auto handle : wake) handle.resume();
+  }
+  pump();
+}
+
+void Queue::site_known(LaneKey from, LaneKey site) {
+  if (from == 0 || from == site || from == lane_key(unsorted) || from == lane_key(local)) return;
+  lanes_.redirect(from, site);
+}
+
+const Status* Queue::closed_why(LaneKey site) const { return lanes_.closed_why(site, std::chrono::system_clock::now()); }
+
+// The probe of a closed site was the fresh attempt of every message that waits for it: those whose time is over, and those
+// whose senders are to be told, are looked at.
+void Queue::look_at_overdue(LaneKey site) {
+  Time now = std::chrono::system_clock::now();
+  Duration least = std::chrono::hours(24 * 365);
+  for (const auto& rule : config_->retry) least = std::min(least, rule.schedule.back().until);
+  auto add = [&](const std::vector<LaneEntry>& entries) {
+    for (const LaneEntry& entry : entries) {
+      Lanes::Started started;
+      started.entry = entry;
+      started.seated = false;
+      overdue_.push_back(started);
+    }
+  };
+  add(lanes_.overdue(site, now - least, true));
+  if (config_->delay_warning > Duration(0)) add(lanes_.overdue(site, now - config_->delay_warning, false));
+}
+
+// ---- the journal
+
+// Messages for closed sites stay in the journal untouched; when they keep too much of it, the oldest move to deferred/.
+void Queue::relieve_journal() {
+  constexpr std::size_t step = 256, segments_to_keep = 4;
+  if (++since_relief_ < step || relieving_) return;
+  since_relief_ = 0;
+  auto oldest = spool.oldest_pinned(segments_to_keep);
+  if (oldest.empty()) return;
+  relieving_ = true;
+  scope_.spawn(move_out(std::move(oldest)));
+}
+
+event::Task<> Queue::move_out(std::vector<spool::QueueId> ids) {
+  for (const auto& id : ids) {
+    if (stopping_) break;
+    if (!hold(id)) continue;
+    take_from_memory(id);
+    auto message = co_await spool.load(id);
+    if (message) {
+      auto moved = co_await spool.defer(*message);
+      if (!moved) log.panic(fmt::format("{}: could not be moved to deferred/: {}", id.text(), moved.error().text()));
+    }
+    under_way_.erase(id);
+    if (auto again = held_back_.extract(id); !again.empty()) push(again.mapped().lane, again.mapped().entry);
+  }
+  relieving_ = false;
+  pump();
+}
+
+// ---- the rest
 
 std::vector<spool::QueueId> Queue::ids() const {
   auto out = spool.ids();
@@ -144,9 +441,18 @@ void Queue::exception(std::exception_ptr e) {
   }
 }
 
+void Queue::remember_sites(std::string path) { site_file_ = std::move(path); }
+void Queue::sites_changed() { sites_dirty_ = true; }
+
 event::Task<> Queue::stop() {
   stopping_ = true;
   clock_.wake();
+  save_timer_.wake();
+  auto lines = std::move(patient_);
+  patient_.clear();
+  for (auto& [site, line] : lines) {
+    for (auto handle : line) handle.resume();
+  }
   while (!under_way_.empty()) co_await attempt_ended_.wait();
 }
 

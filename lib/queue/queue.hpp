@@ -1,41 +1,72 @@
-// Queue: which message is tried when. New messages at once, waiting ones when their time comes, so many at a time. In
-// memory are an id and a time for each waiting message; everything else is on disk (design: 200 bytes a message).
+// Queue: which message is tried when. New messages at once, waiting ones when their time comes, each in the lane of its
+// destination (lanes.hpp), so many at a time. In memory are an id, a time and a lane for each waiting message; everything
+// else is on disk (design: 200 bytes a message).
 #pragma once
+#include <coroutine>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <queue>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "config/config.hpp"
 #include "deliver/agent_pool.hpp"
+#include "deliver/remote.hpp"
 #include "event/scope.hpp"
 #include "event/threads.hpp"
 #include "event/timer.hpp"
 #include "log/logger.hpp"
+#include "queue/lanes.hpp"
 #include "route/router.hpp"
 #include "spool/spool.hpp"
 
 namespace mansio::queue {
 
+// What becomes of a message after an attempt.
+struct After {
+  After() = default;
+  enum class What : std::uint8_t {
+    finished,
+    waits,       // until `due`
+    in_lane,     // for its destination: for room, or until that is reached again
+    frozen,      // until an admin thaws it
+  };
+  What what = What::finished;
+  Time due{};
+  LaneKey lane = 0;      // 0: not known
+  bool warned = false;
+};
+
 class Queue {
  public:
   Queue(event::Loop& loop, event::Scope& scope, spool::Spool& spool, log::Logger& logger, deliver::AgentPool& agents,
-        config::ConfigPtr config, std::shared_ptr<route::Router> router);
+        deliver::SiteFinder& finder, deliver::Remote& remote, config::ConfigPtr config, std::shared_ptr<route::Router> router);
 
   void configure(config::ConfigPtr config, std::shared_ptr<route::Router> router);
+  // The file that keeps which destinations are out of reach over a restart; call before mail comes.
+  void remember_sites(std::string path);
 
   void accept(std::shared_ptr<spool::Message> message);      // just committed
   void found(spool::QueueId id, Time next_attempt);          // by the spool's recovery
   void run_now();                                            // every waiting message is due (sendmail -q)
+  void run_now(spool::QueueId id, bool forced);              // this one; `forced`: even to a closed destination, or frozen
   event::Task<> stop();                                      // starts nothing more; waits for attempts under way
 
-  std::size_t waiting() const noexcept { return waiting_.size(); }
+  std::size_t waiting() const noexcept { return waiting_.size() + lanes_.size(); }
   std::size_t under_way() const noexcept { return under_way_.size(); }
+  bool is_under_way(const spool::QueueId& id) const { return under_way_.contains(id); }
   // Ids of all messages, in order of arrival.
   std::vector<spool::QueueId> ids() const;
+  // Why a message that was not tried yet waits: its destination is out of reach. "": it does not.
+  std::string why_waiting(const spool::Message& message) const;
+  const Lanes& lanes() const noexcept { return lanes_; }
+
+  // An admin's hand on a message: nobody else attempts it until let_go(). False: an attempt is under way.
+  bool hold(const spool::QueueId& id);
+  void let_go(const spool::QueueId& id, const After& after);
 
   // A bug in a coroutine of the queue: told in the panic log, the message is tried again later.
   void exception(std::exception_ptr e);
@@ -45,37 +76,70 @@ class Queue {
   spool::Spool& spool;
   log::Logger& log;
   deliver::AgentPool& agents;
+  deliver::SiteFinder& finder;
+  deliver::Remote& remote;
   event::Threads blocking;       // reading originals for reports: one thread
   config::ConfigPtr config() const { return config_; }
   std::shared_ptr<route::Router> router() const { return router_; }
+
+  // A delivery to a site begins, where at most `most` may go on at once. A `patient` one waits for room as long as it takes.
+  event::Task<Lanes::Admission> enter(LaneKey site, std::string name, std::uint32_t most, Lanes::Started* from, bool patient);
+  void leave(LaneKey site, Lanes::Visit visit, const Status& why, const std::string& domain);
+  // Mail that stands in `from` is for `site`.
+  void site_known(LaneKey from, LaneKey site);
+  // What is known against a site that is closed.
+  const Status* closed_why(LaneKey site) const;
 
  private:
   struct Waiting {
     Time due;
     spool::QueueId id;
+    LaneKey lane;
+    bool warned;
     bool operator>(const Waiting& other) const noexcept { return due > other.due; }
   };
-  struct Ready {
-    spool::QueueId id;
-    std::shared_ptr<spool::Message> message;     // null: to be loaded
-    bool forced = false;                         // now, whatever its schedule says
+  struct LaneOf {
+    LaneOf(LaneKey k, std::string n, LaneOptions o) : key(k), name(std::move(n)), options(o) {}
+    LaneKey key;
+    std::string name;
+    LaneOptions options;
   };
 
+  LaneOf lane_of(const spool::Message& message) const;
+  void push(LaneKey lane, LaneEntry entry, bool front = false);
+  void sort_in(const std::shared_ptr<spool::Message>& message, LaneEntry entry);
+  bool keep_in_memory(const std::shared_ptr<spool::Message>& message);
+  std::shared_ptr<spool::Message> take_from_memory(const spool::QueueId& id);
   void pump();
-  event::Task<> attempt(Ready ready);
-  void wait_until(spool::QueueId id, Time due);
+  event::Task<> attempt(Lanes::Started started, bool last_look);
+  event::Task<std::shared_ptr<spool::Message>> load(Lanes::Started* started, After* after);
+  void settle(const spool::QueueId& id, const After& after);
+  void wait_until(spool::QueueId id, Time due, LaneKey lane, bool warned);
   event::Task<> watch_clock();
+  void watch();
+  void look_at_overdue(LaneKey site);
+  void relieve_journal();
+  event::Task<> move_out(std::vector<spool::QueueId> ids);
+  event::Task<> save_sites();
+  void sites_changed();
 
   event::Scope& scope_;
   config::ConfigPtr config_;
   std::shared_ptr<route::Router> router_;
-  std::deque<Ready> ready_;
-  std::size_t ready_in_memory_ = 0;
+  bool sender_routes_ = false;
+  Lanes lanes_;
   std::priority_queue<Waiting, std::vector<Waiting>, std::greater<>> waiting_;
+  std::unordered_map<spool::QueueId, std::shared_ptr<spool::Message>> memory_;
+  std::size_t memory_bytes_ = 0;
   std::unordered_set<spool::QueueId> under_way_;
-  event::Timer clock_;
+  std::unordered_map<spool::QueueId, Lanes::Started> held_back_;     // came up while somebody held the message
+  std::deque<Lanes::Started> overdue_;                               // expired, or due for a warning, in closed lanes
+  std::unordered_map<LaneKey, std::deque<std::coroutine_handle<>>> patient_;
+  std::size_t active_ = 0, slow_ = 0, patient_count_ = 0, since_relief_ = 0;
+  event::Timer clock_, save_timer_;
   event::Trigger attempt_ended_;
-  bool stopping_ = false, watching_ = false;
+  std::string site_file_;
+  bool stopping_ = false, watching_ = false, saving_ = false, sites_dirty_ = false, relieving_ = false;
 };
 
 }  // namespace mansio::queue

@@ -3,7 +3,7 @@
 # The driver gives STATE PORT; MANSIO_ROOT (default: the repository this file lies in) says where build/ is.
 MANSIO_ROOT=${MANSIO_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 MAILDIR=$STATE/mail/bob
-CAPS="inbound-one inbound-many large idle"
+CAPS="inbound-one inbound-many relay-one relay-many large idle backlog"
 setup() {
   mkdir -p "$STATE/mail"
   cat > "$STATE/mansio.conf" <<CONF
@@ -18,7 +18,7 @@ domains = { local = [ "bench.invalid" ]; };
 relay_from = [ "127.0.0.0/8" ];
 # as for the others: no limit on what one client may do
 limits = { connections_per_client = 10000; messages_per_connection = 100000; session_size = "100G"; };
-transports = { mailbox = { kind = "maildir"; path = "mail/{local}"; }; internet = { kind = "smtp"; }; };
+transports = { mailbox = { kind = "maildir"; path = "mail/{local}"; }; internet = { kind = "smtp"; hosts = [ "[127.0.0.1]:$SINK_PORT" ]; connections = 50; }; };
 routes = ( { name = "local"; domains = [ "@local" ]; users = [ "bob" ]; transport = "mailbox"; },
            { name = "everywhere"; domains = [ "*" ]; transport = "internet"; } );
 CONF

@@ -125,6 +125,29 @@ TEST_CASE("a message alone in its lane is taken within two turns of one with 100
   CHECK((first->lane == play.key("small") || second->lane == play.key("small")));
 }
 
+TEST_CASE("lanes that may be dead never hold up those that served lately") {
+  Play play;
+  play.push("good", 2);
+  auto first = play.take();
+  REQUIRE(first);
+  REQUIRE(play.enter("good", *first) == Admission::admitted);
+  play.leave("good", Visit::reached);
+  play.lanes.end(*first);
+  for (int i = 0; i < 1000; ++i) play.push(("unknown " + std::to_string(i)).c_str());
+  play.push("good", 3);
+  // In turn with them all together, not with each of them.
+  int good = 0;
+  for (int i = 0; i < 4; ++i) {
+    auto started = play.take();
+    REQUIRE(started);
+    good += started->lane == play.key("good") ? 1 : 0;
+    CHECK(started->proven == (started->lane == play.key("good")));
+  }
+  CHECK(good == 2);
+  CHECK_FALSE(play.lanes.take(play.now, true));       // its window is full; the others may not
+  CHECK(play.take());
+}
+
 TEST_CASE("a lane starts as many as its window holds, and the next when one ends") {
   Play play;
   play.options = fixed_window(2);

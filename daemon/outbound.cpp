@@ -1,0 +1,74 @@
+#include "outbound.hpp"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+
+#include "base/file.hpp"
+#include "base/text.hpp"
+
+namespace mansio::daemon {
+namespace {
+constexpr const char* resolv_conf = "/etc/resolv.conf";
+}
+
+std::vector<std::string> interface_addresses() {
+  std::vector<std::string> out;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return out;
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    char text[INET6_ADDRSTRLEN];
+    const void* at = nullptr;
+    if (one->ifa_addr->sa_family == AF_INET) at = &reinterpret_cast<sockaddr_in*>(one->ifa_addr)->sin_addr;
+    if (one->ifa_addr->sa_family == AF_INET6) at = &reinterpret_cast<sockaddr_in6*>(one->ifa_addr)->sin6_addr;
+    if (at != nullptr && ::inet_ntop(one->ifa_addr->sa_family, at, text, sizeof text) != nullptr) out.emplace_back(text);
+  }
+  ::freeifaddrs(list);
+  return out;
+}
+
+Outbound::Outbound(event::Loop& loop, event::Scope& scope, const config::Config& config, std::vector<event::Endpoint> listeners)
+    : listeners_(std::move(listeners)), resolver_(loop, scope, resolver_options(config)), questions_(resolver_),
+      finder_(questions_, own_addresses(config)), remote_(loop, scope, finder_) {}
+
+dns::ResolverOptions Outbound::resolver_options(const config::Config& config) {
+  dns::ResolverOptions options;
+  problem_.clear();
+  if (config.dns.servers.empty()) {
+    auto text = read_file(resolv_conf, 64 << 10);
+    resolv_conf_ = text ? *text : std::string();
+    options = dns::parse_resolv_conf(resolv_conf_);
+    if (!text) problem_ = text.error().text() + ": no name server is known; set dns.servers or write the file";
+    else if (options.servers.empty()) problem_ = std::string(resolv_conf) + " names no server: set dns.servers, or add a nameserver line";
+  }
+  for (const auto& server : config.dns.servers) {
+    if (auto endpoint = dns::parse_server(server)) options.servers.push_back(*endpoint);
+  }
+  options.timeout = config.dns.timeout;
+  options.attempts = config.dns.attempts;
+  return options;
+}
+
+deliver::OwnAddresses Outbound::own_addresses(const config::Config& config) const {
+  deliver::OwnAddresses own;
+  own.names.push_back(to_lower(config.host_name));
+  own.listeners = listeners_;
+  own.interfaces = interface_addresses();
+  return own;
+}
+
+void Outbound::configure(const config::Config& config, std::vector<event::Endpoint> listeners) {
+  listeners_ = std::move(listeners);
+  resolver_.configure(resolver_options(config));
+  finder_.configure(own_addresses(config));
+}
+
+void Outbound::refresh(const config::Config& config) {
+  finder_.configure(own_addresses(config));
+  if (!config.dns.servers.empty()) return;
+  auto text = read_file(resolv_conf, 64 << 10);
+  if (text && *text != resolv_conf_) resolver_.configure(resolver_options(config));
+}
+
+}  // namespace mansio::daemon

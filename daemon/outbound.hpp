@@ -1,0 +1,41 @@
+// What the mail process needs to reach other hosts: the resolver with its settings, the search for sites, the connections.
+// Watches /etc/resolv.conf (when the configuration names no servers) and the machine's addresses.
+#pragma once
+#include <string>
+
+#include "config/config.hpp"
+#include "deliver/remote.hpp"
+#include "dns/resolver.hpp"
+
+namespace mansio::daemon {
+
+class Outbound {
+ public:
+  Outbound(event::Loop& loop, event::Scope& scope, const config::Config& config, std::vector<event::Endpoint> listeners);
+
+  deliver::SiteFinder& finder() noexcept { return finder_; }
+  deliver::Remote& remote() noexcept { return remote_; }
+
+  // After a reload, or when listeners have changed.
+  void configure(const config::Config& config, std::vector<event::Endpoint> listeners);
+  // Reads what may have changed on the machine (small files, no waiting); called now and then.
+  void refresh(const config::Config& config);
+  // What is wrong with the resolver's settings, or "".
+  const std::string& problem() const noexcept { return problem_; }
+
+ private:
+  dns::ResolverOptions resolver_options(const config::Config& config);
+  deliver::OwnAddresses own_addresses(const config::Config& config) const;
+
+  std::vector<event::Endpoint> listeners_;
+  std::string problem_, resolv_conf_;
+  dns::Resolver resolver_;
+  deliver::ResolverQuestions questions_;
+  deliver::SiteFinder finder_;
+  deliver::Remote remote_;
+};
+
+// Numeric addresses of this machine's interfaces.
+std::vector<std::string> interface_addresses();
+
+}  // namespace mansio::daemon

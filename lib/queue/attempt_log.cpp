@@ -1,0 +1,74 @@
+// What an attempt says in the log.
+#include "queue/attempt.hpp"
+
+namespace mansio::queue {
+
+void Attempt::log_outcome(const Place& place) {
+  const route::Destination& destination = place.destination;
+  std::string address = destination.address.text(), original = destination.original.text();
+  if (destination.kind == route::DestinationKind::file) address = destination.path;
+  if (destination.kind == route::DestinationKind::program && !destination.transport) address = "|" + destination.command.front();
+  if (original == address) original.clear();
+  std::string transport = destination.transport ? destination.transport->name : destination.kind == route::DestinationKind::program ? "pipe" : "file";
+  if (destination.kind == route::DestinationKind::discard) transport = ":blackhole:";
+  if (place.status.permanent()) {
+    log::Failure failure;
+    failure.id = message_->id.text();
+    failure.address = address;
+    failure.original = original;
+    failure.route = destination.route;
+    failure.transport = transport;
+    failure.text = place.status.line();
+    failure.host = place.host;
+    queue_.log.write(std::move(failure));
+  } else if (place.status.temporary()) {
+    log::Deferral deferral;
+    deferral.id = message_->id.text();
+    deferral.address = address;
+    deferral.original = original;
+    deferral.route = destination.route;
+    deferral.transport = transport;
+    deferral.number = place.number;
+    deferral.text = place.status.line();
+    deferral.host = place.host;
+    queue_.log.write(std::move(deferral));
+  } else {
+    log::Delivery delivery;
+    delivery.id = message_->id.text();
+    delivery.host = place.host;
+    if (destination.kind == route::DestinationKind::remote) delivery.reply = place.status.line();
+    delivery.pipelining = place.pipelining;
+    delivery.chunking = place.chunking;
+    delivery.mark = first_logged_ ? log::Delivery::Mark::further : log::Delivery::Mark::first;
+    first_logged_ = true;
+    delivery.address = address;
+    delivery.original = original;
+    delivery.sender = message_->envelope.sender_text();
+    delivery.route = destination.route;
+    delivery.transport = transport;
+    delivery.size = message_->size();
+    delivery.queue_time = std::chrono::duration_cast<Duration>(std::chrono::system_clock::now() - message_->envelope.received);
+    delivery.delivery_time = std::chrono::duration_cast<Duration>(std::chrono::system_clock::now() - started_at_);
+    queue_.log.write(std::move(delivery));
+  }
+}
+
+void Attempt::log_refusal(std::size_t recipient, const Status& status) {
+  std::string address = message_->envelope.recipients[recipient].address.text();
+  if (status.temporary()) {
+    log::Deferral deferral;
+    deferral.id = message_->id.text();
+    deferral.address = address;
+    deferral.number = log::Phase::local_retry;
+    deferral.text = status.line();
+    queue_.log.write(std::move(deferral));
+    return;
+  }
+  log::Failure failure;
+  failure.id = message_->id.text();
+  failure.address = address;
+  failure.text = status.line();
+  queue_.log.write(std::move(failure));
+}
+
+}  // namespace mansio::queue
