@@ -1,6 +1,6 @@
-// The control socket: one JSON object a line asks, JSON objects a line answer. Anybody on the machine may connect; what
-// they may see follows from their uid (SO_PEERCRED): root, the daemon's own user and group see the whole queue, others
-// their own messages. A client that sends nonsense, too much or nothing is dropped (S-149).
+// The control socket: one JSON object a line asks, JSON objects a line answer (session.hpp has the commands). Anybody on
+// the machine may connect; what they may do follows from their uid (SO_PEERCRED): root, the daemon's own user and group
+// may do all, others see their own messages. A client that sends nonsense, too much or nothing is dropped (S-149).
 #pragma once
 #include <functional>
 #include <optional>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "event/listener.hpp"
+#include "event/threads.hpp"
 #include "queue/queue.hpp"
 
 namespace mansio::control {
@@ -17,31 +18,37 @@ struct ReloadResult {
   std::vector<std::string> problems;     // "file:line: text"
 };
 
+// Who asks.
+struct Caller {
+  Caller() = default;
+  std::string user;                      // "" when the user database doesn't know the uid
+  unsigned uid = 0;
+  bool admin = false;
+  std::string name() const { return user.empty() ? "uid " + std::to_string(uid) : user; }
+};
+
+// What the commands work on.
+struct Services {
+  Services(event::Loop& loop, queue::Queue& q) : queue(q), threads(loop, "control", 1) {}
+  queue::Queue& queue;
+  event::Threads threads;                // the user database, content, sorting
+  std::function<event::Task<ReloadResult>()> reload;
+};
+
 class Server {
  public:
   Server(event::Loop& loop, event::Scope& scope, queue::Queue& queue, log::Logger& logger);
 
-  void on_reload_tables(std::function<event::Task<ReloadResult>()> reload) { reload_ = std::move(reload); }
+  void on_reload_tables(std::function<event::Task<ReloadResult>()> reload) { services_.reload = std::move(reload); }
   Result<> listen(const std::string& path);
   void close();       // no new connections
 
  private:
-  struct Who {
-    std::string user;
-    bool sees_all = false;
-  };
-  struct Session;
   event::Task<> serve(event::Stream stream);
-  event::Task<> answer(event::Stream* stream, std::string line, Who who);
-  event::Task<> list(event::Stream* stream, Who who);
-  event::Task<std::string> describe_route(std::string address);
-  Result<Who> identify(const event::Stream& stream) const;
 
   event::Loop& loop_;
   event::Scope& scope_;
-  queue::Queue& queue_;
-  log::Logger& log_;
-  std::function<event::Task<ReloadResult>()> reload_;
+  Services services_;
   std::optional<event::Listener> listener_;
   std::size_t clients_ = 0;
 };

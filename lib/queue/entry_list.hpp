@@ -13,6 +13,7 @@ struct LaneEntry {
   bool forced = false;          // past a closed lane: an admin asked for it
   bool fresh = false;           // its message is in the queue's memory
   bool warned = false;          // its sender knows that it waits
+  bool hurried = false;         // before its time: somebody runs the queue
 };
 
 class EntryList {
@@ -53,7 +54,7 @@ class EntryList {
 
  private:
   static spool::PackedId pack(const LaneEntry& e) noexcept {
-    return spool::PackedId(e.id, static_cast<std::uint8_t>((e.forced ? 1 : 0) | (e.fresh ? 2 : 0) | (e.warned ? 4 : 0)));
+    return spool::PackedId(e.id, static_cast<std::uint8_t>((e.forced ? 1 : 0) | (e.fresh ? 2 : 0) | (e.warned ? 4 : 0) | (e.hurried ? 8 : 0)));
   }
   static LaneEntry unpack(const spool::PackedId& packed) noexcept {
     LaneEntry entry;
@@ -61,6 +62,7 @@ class EntryList {
     entry.forced = (packed.mark() & 1) != 0;
     entry.fresh = (packed.mark() & 2) != 0;
     entry.warned = (packed.mark() & 4) != 0;
+    entry.hurried = (packed.mark() & 8) != 0;
     return entry;
   }
   // `capacity`: 0 or a power of two, not below size_.

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "queue/attempt.hpp"
-#include "queue/schedule.hpp"
 
 namespace mansio::queue {
 namespace {
@@ -18,6 +17,9 @@ constexpr Duration clock_step{60'000};               // the wall clock may jump:
 constexpr const char* unsorted = "?";                // messages whose destination isn't known yet: found by recovery
 constexpr const char* local = "local";
 }  // namespace
+
+LaneKey Queue::unsorted_lane() { return lane_key(unsorted); }
+LaneKey Queue::local_lane() { return lane_key(local); }
 
 Queue::Queue(event::Loop& l, event::Scope& scope, spool::Spool& s, log::Logger& logger, deliver::AgentPool& pool,
              deliver::SiteFinder& site_finder, deliver::Remote& transports, config::ConfigPtr config, std::shared_ptr<route::Router> router)
@@ -174,14 +176,26 @@ event::Task<> Queue::watch_clock() {
   watching_ = false;
 }
 
+void Queue::hurry(const Waiting& waiting) {
+  LaneEntry entry;
+  entry.id = waiting.id;
+  entry.warned = waiting.warned;
+  entry.hurried = true;
+  push(waiting.lane, entry);
+}
+
 void Queue::run_now() {
   while (!waiting_.empty()) {
-    LaneEntry entry;
-    entry.id = waiting_.top().id;
-    entry.warned = waiting_.top().warned;
-    push(waiting_.top().lane, entry);
+    hurry(waiting_.top());
     waiting_.pop();
   }
+  lanes_.open_all(std::chrono::system_clock::now());
+  watch();
+  pump();
+}
+
+void Queue::run_now(const std::unordered_set<spool::QueueId>& ids) {
+  for (const Waiting& waiting : waiting_.extract([&](const Waiting& one) { return ids.contains(one.id); })) hurry(waiting);
   lanes_.open_all(std::chrono::system_clock::now());
   watch();
   pump();
@@ -191,7 +205,9 @@ void Queue::run_now(spool::QueueId id, bool forced) {
   LaneEntry entry;
   entry.id = id;
   entry.forced = forced;
+  entry.hurried = true;
   lanes_.remove(id);
+  waiting_.extract([&](const Waiting& one) { return one.id == id; });      // or it would be tried twice from now on
   push(lane_key(unsorted), entry, true);
   pump();
 }
@@ -272,7 +288,7 @@ event::Task<std::shared_ptr<spool::Message>> Queue::load(Lanes::Started* started
     co_return nullptr;
   }
   // What recovery knew of its time was only the file's date: the file itself says later (D-121).
-  if (started->lane == lane_key(unsorted) && !forced && message->progress.next_attempt > now + std::chrono::seconds(1)) {
+  if (started->lane == lane_key(unsorted) && !forced && !started->entry.hurried && message->progress.next_attempt > now + std::chrono::seconds(1)) {
     after->what = After::What::waits;
     after->due = message->progress.next_attempt;
     co_return nullptr;
@@ -307,92 +323,6 @@ void Queue::let_go(const spool::QueueId& id, const After& after) {
   under_way_.erase(id);
   settle(id, after);
   pump();
-}
-
-// ---- sites
-
-event::Task<Lanes::Admission> Queue::enter(LaneKey site, std::string name, std::uint32_t most, Lanes::Started* from, bool patient) {
-  constexpr std::size_t patient_limit = 1000;
-  for (;;) {
-    LaneOptions options;
-    options.window_limit = most;
-    auto admission = lanes_.enter(site, name, options, *from, from->entry.forced, std::chrono::system_clock::now());
-    if (admission != Lanes::Admission::full || !patient || patient_count_ >= patient_limit || stopping_) co_return admission;
-    struct Wait {
-      std::deque<std::coroutine_handle<>>* line;
-      bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<> h) const { line->push_back(h); }
-      void await_resume() const noexcept {}
-    };
-    // Who waits here takes no part of the attempts at once: others go on.
-    ++patient_count_;
-    --active_;
-    pump();
-    Wait wait{&patient_[site]};
-    co_await wait;
-    ++active_;
-    --patient_count_;
-  }
-}
-
-void Queue::leave(LaneKey site, Lanes::Visit visit, const Status& why, const std::string& domain) {
-  Time now = std::chrono::system_clock::now();
-  // A site is tried again as a message would be that came when it failed first; but a new message need not wait for hours.
-  constexpr Duration longest{std::chrono::hours(1)};
-  auto pause = [&](Duration outage) {
-    const config::RetryRule* rule = rule_for(config_->retry, domain);
-    if (rule == nullptr) return longest;
-    auto next = next_attempt(rule->schedule, now - outage, now);
-    Duration left = next ? std::chrono::ceil<Duration>(*next - now) : longest;
-    return std::clamp(left, Duration(1000), longest);
-  };
-  lanes_.leave(site, visit, why, now, pause);
-  bool closed = lanes_.closed_why(site, now) != nullptr;
-  if (visit == Lanes::Visit::unreachable) {
-    sites_changed();
-    if (closed) look_at_overdue(site);
-    watch();
-  } else if (visit == Lanes::Visit::reached) {
-    sites_changed();
-  }
-  auto line = patient_.find(site);
-  if (line != patient_.end()) {
-    std::deque<std::coroutine_handle<>> wake;
-    if (closed) {
-      wake.swap(line->second);
-    } else {
-      wake.push_back(line->second.front());
-      line->second.pop_front();
-    }
-    if (line->second.empty()) patient_.erase(line);
-    for (auto handle : wake) handle.resume();
-  }
-  pump();
-}
-
-void Queue::site_known(LaneKey from, LaneKey site) {
-  if (from == 0 || from == site || from == lane_key(unsorted) || from == lane_key(local)) return;
-  lanes_.redirect(from, site);
-}
-
-const Status* Queue::closed_why(LaneKey site) const { return lanes_.closed_why(site, std::chrono::system_clock::now()); }
-
-// The probe of a closed site was the fresh attempt of every message that waits for it: those whose time is over, and those
-// whose senders are to be told, are looked at.
-void Queue::look_at_overdue(LaneKey site) {
-  Time now = std::chrono::system_clock::now();
-  Duration least = std::chrono::hours(24 * 365);
-  for (const auto& rule : config_->retry) least = std::min(least, rule.schedule.back().until);
-  auto add = [&](const std::vector<LaneEntry>& entries) {
-    for (const LaneEntry& entry : entries) {
-      Lanes::Started started;
-      started.entry = entry;
-      started.seated = false;
-      overdue_.push_back(started);
-    }
-  };
-  add(lanes_.overdue(site, now - least, true));
-  if (config_->delay_warning > Duration(0)) add(lanes_.overdue(site, now - config_->delay_warning, false));
 }
 
 // ---- the journal
@@ -440,9 +370,6 @@ void Queue::exception(std::exception_ptr e) {
     log.panic(fmt::format("queue: {}", bug.what()));
   }
 }
-
-void Queue::remember_sites(std::string path) { site_file_ = std::move(path); }
-void Queue::sites_changed() { sites_dirty_ = true; }
 
 event::Task<> Queue::stop() {
   stopping_ = true;

@@ -2,6 +2,7 @@
 // destination (lanes.hpp), so many at a time. In memory are an id, a time and a lane for each waiting message; everything
 // else is on disk (design: 200 bytes a message).
 #pragma once
+#include <algorithm>
 #include <coroutine>
 #include <deque>
 #include <functional>
@@ -53,6 +54,8 @@ class Queue {
   void found(spool::QueueId id, Time next_attempt);          // by the spool's recovery
   void run_now();                                            // every waiting message is due (sendmail -q)
   void run_now(spool::QueueId id, bool forced);              // this one; `forced`: even to a closed destination, or frozen
+  // Those of `ids` whose time has not come; what stands in a lane already stays there, and every closed site may be probed.
+  void run_now(const std::unordered_set<spool::QueueId>& ids);
   event::Task<> stop();                                      // starts nothing more; waits for attempts under way
 
   std::size_t waiting() const noexcept { return waiting_.size() + lanes_.size(); }
@@ -98,6 +101,18 @@ class Queue {
     bool warned;
     bool operator>(const Waiting& other) const noexcept { return due > other.due; }
   };
+  class WaitingQueue : public std::priority_queue<Waiting, std::vector<Waiting>, std::greater<>> {
+   public:
+    // Takes out those that `wanted` names: O(all).
+    template <class Wanted>
+    std::vector<Waiting> extract(Wanted&& wanted) {
+      auto kept = std::partition(c.begin(), c.end(), [&](const Waiting& one) { return !wanted(one); });
+      std::vector<Waiting> out(kept, c.end());
+      c.erase(kept, c.end());
+      std::make_heap(c.begin(), c.end(), comp);
+      return out;
+    }
+  };
   struct LaneOf {
     LaneOf(LaneKey k, std::string n, LaneOptions o) : key(k), name(std::move(n)), options(o) {}
     LaneKey key;
@@ -105,8 +120,11 @@ class Queue {
     LaneOptions options;
   };
 
+  static LaneKey unsorted_lane();
+  static LaneKey local_lane();
   LaneOf lane_of(const spool::Message& message) const;
   void push(LaneKey lane, LaneEntry entry, bool front = false);
+  void hurry(const Waiting& waiting);
   void sort_in(const std::shared_ptr<spool::Message>& message, LaneEntry entry);
   bool keep_in_memory(const std::shared_ptr<spool::Message>& message);
   std::shared_ptr<spool::Message> take_from_memory(const spool::QueueId& id);
@@ -128,7 +146,7 @@ class Queue {
   std::shared_ptr<route::Router> router_;
   bool sender_routes_ = false;
   Lanes lanes_;
-  std::priority_queue<Waiting, std::vector<Waiting>, std::greater<>> waiting_;
+  WaitingQueue waiting_;
   std::unordered_map<spool::QueueId, std::shared_ptr<spool::Message>> memory_;
   std::size_t memory_bytes_ = 0;
   std::unordered_set<spool::QueueId> under_way_;

@@ -1,0 +1,76 @@
+// One client of the control socket. A request is a JSON object on a line of at most 64 KiB, with "command"; an answer is
+// any number of objects, one a line, the last with "end": true. {"error":"…"} refuses and ends the answer; with
+// "denied": true because of who asks. The commands are the rows of session.cpp:
+//
+//   queue_list  "sorted":false           {"id","sender","age_seconds","size","frozen","recipients":[{"address","done","status"}],
+//                                         "reason","next_attempt","attempts"} …      {"end":true,"complete":true}
+//   queue_count                          {"end":true,"count":12}
+//   queue_run   "recipient","sender","id": parts of one; "force_frozen":true     {"looked_at":20000} …  {"end":true,"started":3}
+//   queue_act   "verb","ids":[…],"addresses":[…]      {"id","done":true,"text":"is now frozen"} …       {"end":true}
+//               the verbs are those of queue/admin.hpp; set_sender takes the new sender as its only address, "" for <>
+//   queue_show  "id","part": envelope, body or copy   {"bytes":N}, then a line end and N octets, …     {"end":true}
+//   route       "address","verify":true  {"line":"…"} …          {"end":true,"verdict":"ok"}, "failed" or "deferred"
+//   reload_aliases                       {"problem":"file:line: text"} …        {"end":true,"aliases":12}
+#pragma once
+#include <memory>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "control/server.hpp"
+#include "queue/admin.hpp"
+
+namespace mansio::control {
+
+class Session {
+ public:
+  using Json = nlohmann::json;
+
+  // Both outlive it.
+  Session(Services& services, event::Stream& stream, Caller caller) : services_(services), queue_(services.queue), stream_(stream), caller_(std::move(caller)) {}
+
+  event::Task<> run();
+
+ private:
+  friend struct CommandRow;
+  event::Task<> answer(std::string line);
+
+  // queue_commands.cpp
+  event::Task<> queue_list();
+  event::Task<> queue_count();
+  event::Task<> queue_run();
+  event::Task<> queue_act();
+  Result<queue::Order> order() const;
+  event::Task<std::vector<spool::QueueId>> sorted_ids();
+  Json describe(const spool::Message& message, Time now) const;
+  bool may_see(const spool::Message& message) const;
+  // content_commands.cpp
+  event::Task<> queue_show();
+  event::Task<> send_content(std::shared_ptr<spool::Message> message, std::uint64_t from);
+  // address_commands.cpp
+  event::Task<> route();
+  event::Task<> show_hosts(std::shared_ptr<const config::Transport> transport, mail::Address address, Status* status);
+  event::Task<> reload_aliases();
+
+  // Of the request: "" or false when it isn't there or is something else.
+  std::string text_of(const char* key) const;
+  bool flag_of(const char* key) const;
+  std::vector<std::string> list_of(const char* key) const;
+
+  // Answers gather until there is enough for a write; answer() sends what is left. False: the client is gone.
+  void say(const Json& object);
+  event::Task<bool> send_gathered(std::size_t at_least);
+  void end(Json object);
+  void refuse(const std::string& text);
+  bool gone() const noexcept { return gone_; }
+
+  Services& services_;
+  queue::Queue& queue_;
+  event::Stream& stream_;
+  Caller caller_;
+  Json request_;
+  std::string out_;
+  bool gone_ = false;
+};
+
+}  // namespace mansio::control
