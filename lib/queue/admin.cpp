@@ -131,9 +131,9 @@ struct VerbRow {
   Change (*apply)(spool::Message& message, const Order& order);
 };
 constexpr std::array<VerbRow, 9> verb_rows{{
-    {"run", run_message}, {"freeze", freeze_message}, {"thaw", thaw_message}, {"remove", remove_message}, {"give_up", give_up_message},
-    {"add_recipients", add_recipients}, {"set_sender", set_sender}, {"mark_delivered", mark_delivered},
-    {"mark_all_delivered", mark_all_delivered},
+    {"run", run_message}, {"freeze", freeze_message}, {"thaw", thaw_message}, {"remove", remove_message},
+    {"give_up", give_up_message}, {"add_recipients", add_recipients}, {"set_sender", set_sender},
+    {"mark_delivered", mark_delivered}, {"mark_all_delivered", mark_all_delivered},
 }};
 
 // ---- making it durable
@@ -193,9 +193,11 @@ event::Task<Result<>> keep(Queue* queue, Change::Keep what, std::shared_ptr<spoo
 }
 
 // The log tells of what is durable; a bounce's lines come after the one that says why.
-event::Task<Outcome> change_held(Queue* queue, std::shared_ptr<spool::Message> message, Order order, Hold* hold, Change* change) {
+event::Task<Outcome> change_held(Queue* queue, std::shared_ptr<spool::Message> message, Order order, Hold* hold,
+                                 Change* change) {
   *change = change_message(*message, order);
-  bool forgets = change->keep == Change::Keep::removed || (change->keep == Change::Keep::progress && message->progress.finished());
+  bool marked = change->keep == Change::Keep::progress && message->progress.finished();
+  bool forgets = change->keep == Change::Keep::removed || marked;
   if (change->keep == Change::Keep::given_up) tell(*queue, message->id, change->log.front());
   auto kept = co_await keep(queue, change->keep, message, hold);
   if (!kept) {

@@ -96,6 +96,7 @@ class Lanes {
   };
   std::vector<Site> sites(bool closed_only) const;
   void restore(const Site& site);
+  bool is_closed(LaneKey lane) const { const Lane* at = find(lane); return at != nullptr && at->outage != nullptr; }
   const Status* closed_why(LaneKey lane, Time now) const;   // nullptr: open, or it may be probed now
 
   std::size_t size() const noexcept { return size_; }       // entries in all lanes

@@ -1,0 +1,131 @@
+// The queue's side of sites: deliveries come in and go out, closed sites are remembered over a restart.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/file.hpp"
+#include "queue/queue.hpp"
+#include "queue/schedule.hpp"
+#include "queue/site_file.hpp"
+
+namespace mansio::queue {
+
+event::Task<Lanes::Admission> Queue::enter(LaneKey site, std::string name, std::uint32_t most, Lanes::Started* from, bool patient) {
+  constexpr std::size_t patient_limit = 1000;
+  for (;;) {
+    LaneOptions options;
+    options.window_limit = most;
+    auto admission = lanes_.enter(site, name, options, *from, from->entry.forced, std::chrono::system_clock::now());
+    if (admission != Lanes::Admission::full || !patient || patient_count_ >= patient_limit || stopping_) co_return admission;
+    struct Wait {
+      std::deque<std::coroutine_handle<>>* line;
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<> h) const { line->push_back(h); }
+      void await_resume() const noexcept {}
+    };
+    // Who waits here takes no part of the attempts at once: others go on.
+    ++patient_count_;
+    --active_;
+    pump();
+    Wait wait{&patient_[site]};
+    co_await wait;
+    ++active_;
+    --patient_count_;
+  }
+}
+
+void Queue::leave(LaneKey site, Lanes::Visit visit, const Status& why, const std::string& domain) {
+  Time now = std::chrono::system_clock::now();
+  // A site is tried again as a message would be that came when it failed first; but a new message need not wait for hours.
+  constexpr Duration longest{std::chrono::hours(1)};
+  auto pause = [&](Duration outage) {
+    const config::RetryRule* rule = rule_for(config_->retry, domain);
+    if (rule == nullptr) return longest;
+    auto next = next_attempt(rule->schedule, now - outage, now);
+    Duration left = next ? std::chrono::ceil<Duration>(*next - now) : longest;
+    return std::clamp(left, Duration(1000), longest);
+  };
+  bool was_closed = lanes_.is_closed(site);
+  lanes_.leave(site, visit, why, now, pause);
+  bool closed = lanes_.closed_why(site, now) != nullptr;
+  if (visit == Lanes::Visit::unreachable) {
+    sites_changed();
+    if (closed) look_at_overdue(site);
+    watch();
+  } else if (was_closed && !lanes_.is_closed(site)) {
+    sites_changed();
+  }
+  auto line = patient_.find(site);
+  if (line != patient_.end()) {
+    std::deque<std::coroutine_handle<>> wake;
+    if (closed) {
+      wake.swap(line->second);
+    } else {
+      wake.push_back(line->second.front());
+      line->second.pop_front();
+    }
+    if (line->second.empty()) patient_.erase(line);
+    for (auto handle : wake) handle.resume();
+  }
+  pump();
+}
+
+void Queue::site_known(LaneKey from, LaneKey site) {
+  if (from == 0 || from == site || from == unsorted_lane() || from == local_lane()) return;
+  lanes_.redirect(from, site);
+}
+
+const Status* Queue::closed_why(LaneKey site) const { return lanes_.closed_why(site, std::chrono::system_clock::now()); }
+
+// The probe of a closed site was the fresh attempt of every message that waits for it: those whose time is over, and those
+// whose senders are to be told, are looked at.
+void Queue::look_at_overdue(LaneKey site) {
+  Time now = std::chrono::system_clock::now();
+  Duration least = std::chrono::hours(24 * 365);
+  for (const auto& rule : config_->retry) least = std::min(least, rule.schedule.back().until);
+  auto add = [&](const std::vector<LaneEntry>& entries) {
+    for (const LaneEntry& entry : entries) {
+      Lanes::Started started;
+      started.entry = entry;
+      started.seated = false;
+      overdue_.push_back(started);
+    }
+  };
+  add(lanes_.overdue(site, now - least, true));
+  if (config_->delay_warning > Duration(0)) add(lanes_.overdue(site, now - config_->delay_warning, false));
+}
+
+// ---- over a restart
+
+void Queue::remember_sites(std::string path) {
+  site_file_ = std::move(path);
+  auto text = read_file(site_file_, site_file_limit);
+  if (!text) return;                 // the first start, or lost: each site costs a probe
+  auto parsed = parse_sites(*text);
+  if (parsed.dropped > 0) log.notice(fmt::format("{}: {} lines make no sense and are passed over", site_file_, parsed.dropped));
+  for (const Lanes::Site& site : parsed.sites) lanes_.restore(site);
+}
+
+void Queue::sites_changed() {
+  sites_dirty_ = true;
+  if (saving_ || stopping_ || site_file_.empty()) return;
+  saving_ = true;
+  scope_.spawn(save_sites());
+}
+
+// Some time after a change, for all changes until then.
+event::Task<> Queue::save_sites() {
+  constexpr Duration delay{500};
+  while (sites_dirty_) {
+    co_await save_timer_.sleep(delay);
+    sites_dirty_ = false;
+    std::string text = format_sites(lanes_.sites(true));
+    auto work = [&] { return replace_file(site_file_, text, 0640); };
+    auto saved = co_await blocking.run(work);
+    if (!saved) log.panic("destinations that are out of reach could not be written down: " + saved.error().text());
+    if (stopping_) break;
+  }
+  saving_ = false;
+}
+
+}  // namespace mansio::queue
