@@ -130,7 +130,9 @@ Result<> set_aliases(Options& o, std::string_view) {
 
 Result<> set_match(std::string& match, char option, std::string_view value) {
   if (value.empty()) return fail(Fault::invalid, fmt::format("-{}: say a part of it", option));
-  if (has_control(value) || value.size() > 1000) return fail(Fault::invalid, fmt::format("-{}: control characters, or too long", option));
+  if (has_control(value) || value.size() > 1000) {
+    return fail(Fault::invalid, fmt::format("-{}: control characters, or too long", option));
+  }
   match = std::string(value);
   return {};
 }
@@ -139,7 +141,8 @@ Result<> set_match(std::string& match, char option, std::string_view value) {
 Result<> set_queue(Options& o, std::string_view value) {
   if (o.mode == Mode::daemon) return {};
   o.mode = Mode::run_queue;
-  for (bool forced = false; !value.empty() && (value[0] == 'q' || value[0] == 'f' || value[0] == 'i' || value[0] == 'l'); value.remove_prefix(1)) {
+  bool forced = false;
+  for (; !value.empty() && std::string_view("qfil").find(value[0]) != std::string_view::npos; value.remove_prefix(1)) {
     o.force_frozen |= forced && value[0] == 'f';
     forced = forced || value[0] == 'f';
   }
@@ -188,11 +191,14 @@ Result<> check_verb_arguments(const Options& o) {
   if (!is_verb) return {};
   if (o.arguments.empty()) return fail(Fault::invalid, "say which message: its id, as mailq shows it");
   if (with_addresses && o.arguments.size() < 2) return fail(Fault::invalid, "say an id, and then the address");
-  if (o.queue_verb == "set_sender" && o.arguments.size() != 2) return fail(Fault::invalid, "-Mes: say an id and one address, or <>");
+  if (o.queue_verb == "set_sender" && o.arguments.size() != 2) {
+    return fail(Fault::invalid, "-Mes: say an id and one address, or <>");
+  }
   auto is_id_char = [](char c) { return is_alnum(c) || c == '-'; };
   for (std::size_t i = 0; i < (with_addresses ? 1 : o.arguments.size()); ++i) {
     const std::string& id = o.arguments[i];      // S-171
-    if (id.empty() || id.size() > 40 || !std::ranges::all_of(id, is_id_char)) return fail(Fault::invalid, escape(id, 40) + ": not a queue id");
+    bool good = !id.empty() && id.size() <= 40 && std::ranges::all_of(id, is_id_char);
+    if (!good) return fail(Fault::invalid, escape(id, 40) + ": not a queue id");
   }
   return {};
 }

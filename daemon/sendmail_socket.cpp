@@ -75,7 +75,8 @@ Result<std::string> LineSocket::read_line(std::size_t limit) {
 
 Result<> LineSocket::read_bytes(std::uint64_t count, const std::function<void(std::string_view)>& use) {
   while (count > 0) {
-    std::string_view there = std::string_view(buffer_).substr(used_, static_cast<std::size_t>(std::min<std::uint64_t>(count, buffer_.size() - used_)));
+    auto size = static_cast<std::size_t>(std::min<std::uint64_t>(count, buffer_.size() - used_));
+    std::string_view there = std::string_view(buffer_).substr(used_, size);
     if (there.empty()) {
       auto more = fill();
       if (!more) return more;

@@ -60,8 +60,8 @@ event::Task<> Session::queue_show() {
   std::string first;
   std::uint64_t from = 0;
   if (part == "envelope") {
-    first = (*message)->id.text() + "\n" + mail::format_envelope((*message)->envelope) + spool::format_progress((*message)->progress) + "\n" +
-            (*message)->head + beginning->text.substr(0, static_cast<std::size_t>(beginning->body));
+    first = (*message)->id.text() + "\n" + mail::format_envelope((*message)->envelope);
+    first += spool::format_progress((*message)->progress) + "\n" + (*message)->head + beginning->text.substr(0, static_cast<std::size_t>(beginning->body));
     from = (*message)->content.length;
   } else if (part == "body") {
     from = beginning->body;

@@ -200,10 +200,21 @@ event::Task<> Session::queue_act() {
     line["done"] = outcome.done;
     line["text"] = outcome.text;
     say(line);
+    if (out_.size() >= send_at) co_await write_log();
     bool there = co_await send_gathered(send_at);
     if (!there) co_return;
   }
+  co_await write_log();
   end(Json::object());
+}
+
+// What an admin did is in the log when it is answered.
+event::Task<> Session::write_log() {
+  auto work = [&] {
+    queue_.log.flush();
+    return true;
+  };
+  co_await services_.threads.run(work);
 }
 
 }  // namespace mansio::control

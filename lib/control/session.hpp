@@ -1,14 +1,15 @@
-// One client of the control socket. A request is a JSON object on a line of at most 64 KiB, with "command"; an answer is
-// any number of objects, one a line, the last with "end": true. {"error":"…"} refuses and ends the answer; with
-// "denied": true because of who asks. The commands are the rows of session.cpp:
+// One client of the control socket. A request is a JSON object on a line of at most 64 KiB, with "command"; an
+// answer is any number of objects, one a line, the last with "end": true. {"error":"…"} refuses and ends the answer;
+// with "denied": true because of who asks. The commands are the rows of session.cpp:
 //
-//   queue_list  "sorted":false           {"id","sender","age_seconds","size","frozen","recipients":[{"address","done","status"}],
-//                                         "reason","next_attempt","attempts"} …      {"end":true,"complete":true}
-//   queue_count                          {"end":true,"count":12}
-//   queue_run   "recipient","sender","id": parts of one; "force_frozen":true     {"looked_at":20000} …  {"end":true,"started":3}
-//   queue_act   "verb","ids":[…],"addresses":[…]      {"id","done":true,"text":"is now frozen"} …       {"end":true}
-//               the verbs are those of queue/admin.hpp; set_sender takes the new sender as its only address, "" for <>
-//   queue_show  "id","part": envelope, body or copy   {"bytes":N}, then a line end and N octets, …     {"end":true}
+//   queue_list  "sorted":false     {"id","sender","age_seconds","size","frozen","recipients":[{"address","done",
+//                                  "status"}],"reason","next_attempt","attempts"} …   {"end":true,"complete":true}
+//   queue_count                    {"end":true,"count":12}
+//   queue_run   "recipient","sender","id": parts of one; "force_frozen":true
+//                                  {"looked_at":20000} …   {"end":true,"started":3}
+//   queue_act   "verb","ids":[…],"addresses":[…]           {"id","done":true,"text":"is now frozen"} …  {"end":true}
+//               the verbs are those of queue/admin.cpp; set_sender takes the new sender as its only address, "" for <>
+//   queue_show  "id","part": envelope, body or copy        {"bytes":N}, a line end, N octets, …         {"end":true}
 //   route       "address","verify":true  {"line":"…"} …          {"end":true,"verdict":"ok"}, "failed" or "deferred"
 //   reload_aliases                       {"problem":"file:line: text"} …        {"end":true,"aliases":12}
 #pragma once
@@ -27,7 +28,8 @@ class Session {
   using Json = nlohmann::json;
 
   // Both outlive it.
-  Session(Services& services, event::Stream& stream, Caller caller) : services_(services), queue_(services.queue), stream_(stream), caller_(std::move(caller)) {}
+  Session(Services& services, event::Stream& stream, Caller caller)
+      : services_(services), queue_(services.queue), stream_(stream), caller_(std::move(caller)) {}
 
   event::Task<> run();
 
@@ -41,6 +43,7 @@ class Session {
   event::Task<> queue_run();
   event::Task<> queue_act();
   Result<queue::Order> order() const;
+  event::Task<> write_log();
   event::Task<std::vector<spool::QueueId>> sorted_ids();
   Json describe(const spool::Message& message, Time now) const;
   bool may_see(const spool::Message& message) const;

@@ -298,9 +298,8 @@ def test_a_changed_file_counts_within_seconds_without_newaliases(mansio):
     assert send(mansio, "info@ex.test")[0] == 250
 
 
-@pytest.mark.parametrize("mode", ["-bt", "-bv"])
-def test_sendmail_tells_where_an_address_leads(mansio, mode):
-    done = mansio.sendmail(mode, "team@ex.test", "gone@ex.test", "whoever@other.test", "far@away.test", "no such")
+def test_sendmail_tells_where_an_address_leads(mansio):
+    done = mansio.sendmail("-bt", "team@ex.test", "gone@ex.test", "whoever@other.test", "far@away.test", "no such")
     out = done.stdout.decode()
     for user in ("bob", "alice", "carol"):
         assert re.search(rf"^team@ex.test -> {user}@ex.test R=local T=mailbox .*/mail/{user}$", out, re.M), out

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness import wait_for
-from system_users import as_user, make_system, needs_root, programs, public_path, users  # noqa: F401
+from system_users import IS_ROOT, as_user, make_system, needs_root, programs, public_path, users  # noqa: F401
 
 WHO = pwd.getpwuid(os.geteuid()).pw_name
 # Nothing is tried again by itself within the time of a test.
@@ -243,20 +243,21 @@ def test_a_run_hurries_also_what_was_found_after_a_restart(house):
     house.wait_mail(1)
 
 
-def test_a_message_under_way_is_locked_and_a_run_comes_after(make_mansio):
-    mansio = make_mansio(relay_from='[ "127.0.0.1" ]', extra=EXTRA)
-    gate = mansio.directory / "gate"
+def test_a_message_under_way_is_locked_and_a_run_comes_after(make_mansio, make_system, public_path):  # noqa: F811
+    """A command that waits at a FIFO keeps the message; as root commands run as nobody, in a place where they may."""
+    mansio = (make_system if IS_ROOT else make_mansio)(relay_from='[ "127.0.0.1" ]', extra=EXTRA)
+    place = public_path / "open"
+    place.mkdir()
+    place.chmod(0o777)
+    gate, tries, program = place / "gate", place / "tries", place / "slow"
     os.mkfifo(gate)
-    aliases = mansio.directory / "aliases"
-    tries = mansio.directory / "tries"
-    program = mansio.directory / "slow"
     program.write_text(f"#!/bin/sh\necho x >> {tries}\ncat {gate} > /dev/null\nexit 75\n")
     program.chmod(0o755)
-    mansio.directory.chmod(0o777)
-    gate.chmod(0o666)
     tries.write_text("")
-    tries.chmod(0o666)
-    aliases.write_text(f'slow: "|{program}"\n')
+    for path in (gate, tries):
+        path.chmod(0o666)
+    aliases = mansio.directory / "aliases"
+    aliases.write_text(f"slow: |{program}\n")
     aliases.chmod(0o644)
     mansio.start()
     id = submit(mansio, "carol@ex.test", ["slow@ex.test"])
