@@ -77,7 +77,9 @@ std::string format_received(const Envelope& envelope, const std::string& host, c
   field.word("with " + safe_atom(envelope.protocol));
   field.word("id " + safe_atom(id));
   std::string date = format_date(envelope.received);
-  if (envelope.recipients.size() == 1) {
+  // A "for" in UTF-8 would make the header one that hosts without SMTPUTF8 can't take (RFC 6532 §3.6), whatever the
+  // message itself has; with many recipients it would tell one of another (RFC 5321 §4.4).
+  if (envelope.recipients.size() == 1 && !envelope.recipients[0].address.needs_smtputf8()) {
     field.fold();
     field.word("for <" + envelope.recipients[0].address.text() + ">;");
     field.word(date);

@@ -53,6 +53,18 @@ TEST_CASE("Received names client, server, protocol, id and the only recipient") 
         "\tTue, 14 Nov 2023 22:13:20 +0000\r\n");
 }
 
+TEST_CASE("Received stays ASCII: an internationalised recipient is not named in it") {
+  for (const char* to : {"j\xc3\xbcrgen@example.net", "bob@b\xc3\xbc" "cher.example"}) {
+    Envelope e = from_network();
+    e.protocol = "UTF8SMTP";
+    e.recipients[0].address = *Address::parse(to);
+    CHECK(format_received(e, "mail.example.net", "1abc") ==
+          "Received: from client.example.org (host.example.org [192.0.2.1])\r\n"
+          "\tby mail.example.net with UTF8SMTP id 1abc;\r\n"
+          "\tTue, 14 Nov 2023 22:13:20 +0000\r\n");
+  }
+}
+
 TEST_CASE("Received of a local submission names user and uid") {
   Envelope e = from_network();
   e.client_address.clear();
