@@ -59,7 +59,8 @@ Queue::LaneOf Queue::lane_of(const spool::Message& message) const {
   }
   std::string name = "domain " + domain.key();
   if (sender_routes_) name += " from " + message.envelope.sender_text();
-  return LaneOf(lane_key(name), std::move(name), options);
+  LaneKey key = lane_key(name);        // before the name is moved: arguments are evaluated in any order
+  return LaneOf(key, std::move(name), options);
 }
 
 void Queue::push(LaneKey lane, LaneEntry entry, bool front) {
