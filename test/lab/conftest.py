@@ -120,14 +120,3 @@ def pytest_terminal_summary(terminalreporter):
     for reason in not_run:
         terminalreporter.section("THE LAB DID NOT RUN", sep="!")
         terminalreporter.write_line(reason)
-
-
-def pytest_collection_modifyitems(items):
-    """Until mail leaves mansio."""
-    for item in items:
-        if item.get_closest_marker("outbound") or "mansio-" in item.name or item.name.endswith("[mansio]"):
-            item.add_marker(pytest.mark.skip(reason="mansio does not send yet"))
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "outbound: mansio sends")

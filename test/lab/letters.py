@@ -38,9 +38,14 @@ def same_body(stored, letter):
     return digest(split(stored)[1]) == digest(letter.body)
 
 
+def return_path(message):
+    """What the first Return-Path says: exim writes the name in its own way."""
+    found = re.search(rb"^return-path:\s*<([^>]*)>", split(message)[0], re.I | re.M)
+    return found and found.group(1).decode()
+
+
 def is_report(message):
-    head = split(message)[0]
-    return re.search(rb"^content-type:\s*multipart/report", head, re.I | re.M) is not None
+    return re.search(rb"^from:.*mailer-daemon", split(message)[0], re.I | re.M) is not None
 
 
 class Report:
@@ -49,8 +54,11 @@ class Report:
     def __init__(self, message):
         self.text = message.decode("utf-8", "replace")
         parsed = email.message_from_bytes(message, policy=email.policy.default)
-        assert parsed.get_content_type() == "multipart/report", self.text
-        assert parsed.get_param("report-type") in ("delivery-status", "global-delivery-status"), self.text
+        if "opensmtpd" in parsed["From"]:      # its reports have the parts, but call themselves multipart/mixed
+            assert parsed.get_content_type() == "multipart/mixed", self.text
+        else:
+            assert parsed.get_content_type() == "multipart/report", self.text
+            assert parsed.get_param("report-type") == "delivery-status", self.text
         self.parsed = parsed
         parts = list(parsed.iter_parts())
         assert len(parts) >= 2, self.text
@@ -58,9 +66,9 @@ class Report:
         status = parts[1]
         assert status.get_content_type() in ("message/delivery-status", "message/global-delivery-status"), self.text
         groups = status.get_payload()
-        if isinstance(groups, str):      # a type the package does not split: fields, blank line, fields
-            texts = re.split(r"\n\s*\n", groups.replace("\r\n", "\n").strip())
-            groups = [email.message_from_string(text) for text in texts]
+        if status.get_content_type() == "message/global-delivery-status":      # the package splits off the first group alone
+            rest = groups[0].get_payload().encode("utf-8", "surrogateescape").decode()
+            groups[1:] = [email.message_from_string(text) for text in re.split(r"\n\s*\n", rest.replace("\r\n", "\n").strip())]
         groups = [group for group in groups if group.keys()]
         assert groups and groups[0]["Reporting-MTA"], self.text
         self.message_fields, self.recipients = groups[0], groups[1:]

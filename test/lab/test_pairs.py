@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from hosts import USERS
-from letters import Letter, Report, same_body, split
+from letters import Letter, Report, return_path, same_body, split
 
 PEERS = ("postfix", "exim", "opensmtpd")
 INBOUND = [(peer, "mansio") for peer in PEERS]
@@ -21,7 +21,7 @@ def test_plain_text_arrives(sender, receiver):
     stored = receiver.wait_letter("alice", letter)
     assert same_body(stored, letter), stored
     assert f"Subject: letter {letter.token}".encode() in split(stored)[0]
-    assert f"Return-Path: <{sender.address()}>".encode() in split(stored)[0]
+    assert return_path(stored) == sender.address()
 
 
 @both_ways
@@ -63,7 +63,7 @@ def test_addresses_in_utf8_are_kept(sender, receiver):
     assert sender.submit(letter, receiver.address("jürgen"), ["SMTPUTF8", "BODY=8BITMIME"]) == {}
     stored = receiver.wait_letter("jürgen", letter)
     assert same_body(stored, letter)
-    assert f"Return-Path: <{sender.address('jürgen')}>".encode() in split(stored)[0]
+    assert return_path(stored) == sender.address("jürgen")
     assert f"To: <{receiver.address('jürgen')}>".encode() in split(stored)[0]
 
 
@@ -87,7 +87,6 @@ def test_an_internationalized_domain_is_found(sender, receiver):
 
 # ---- reports
 
-@pytest.mark.outbound
 @both_ways
 def test_a_success_is_reported_when_asked_for(sender, receiver):
     letter = Letter(sender.address(), b"Did it arrive?\r\n")
@@ -110,13 +109,12 @@ def test_a_refused_recipient_comes_back_and_the_others_get_their_mail(sender, re
     assert sender.submit(letter, [receiver.address("alice"), nobody, receiver.address("u07")]) == {}
     for user in ("alice", "u07"):
         assert same_body(receiver.wait_letter(user, letter), letter)
-    if sender.name == "opensmtpd":      # its reports are multipart/mixed text; that it tells is enough
-        assert nobody.encode() in sender.wait_letter("bob", letter)
-        return
     report = Report(sender.wait_report("bob", letter))
     fields = report.of(nobody)
     assert len(report.recipients) == 1 and fields["Action"] == "failed", report.text
     assert fields["Status"].startswith("5."), report.text
+    if sender.name == "opensmtpd":      # tells no more
+        return
     assert f"mx.{receiver.domain}" in fields["Remote-MTA"], report.text
     assert fields["Diagnostic-Code"].lower().startswith("smtp;") and "550" in fields["Diagnostic-Code"], report.text
     if sender.name == "mansio":
@@ -135,7 +133,6 @@ def check_our_report(report, letter, recipient, receiver):
 
 
 @pytest.mark.parametrize("receiver", PEERS, indirect=True)
-@pytest.mark.outbound
 def test_many_messages_go_over_few_connections(lab, receiver):
     """Thirty letters handed in at once all arrive, each once."""
     letters = [Letter(lab.mansio.address(), f"number {number}\r\n".encode()) for number in range(30)]

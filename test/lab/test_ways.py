@@ -39,7 +39,6 @@ def test_a_greylisted_recipient_gets_the_mail_at_the_next_attempt(lab, sender):
     assert sender.stored("bob", letter.token, reports=True) == []
 
 
-@pytest.mark.outbound
 def test_one_transaction_with_every_outcome_settles_each_recipient(lab):
     sender = lab.mansio
     letter = Letter(sender.address(), b"To all kinds.\r\n")
@@ -66,7 +65,6 @@ def test_one_transaction_with_every_outcome_settles_each_recipient(lab):
     assert lab.sink.asked[sender.address(), "yes-1@all.sink.lab.test"] == 1
 
 
-@pytest.mark.outbound
 def test_content_that_is_refused_comes_back(lab):
     sender = lab.mansio
     letter = Letter(sender.address(), b"Unwanted.\r\n")
@@ -76,7 +74,6 @@ def test_content_that_is_refused_comes_back(lab):
     assert "554 5.6.0 not this content" in fields["Diagnostic-Code"]
 
 
-@pytest.mark.outbound
 @pytest.mark.parametrize("domain,status", [("null.lab.test", "5.1.10"), ("gone.lab.test", "5.1.2")])
 def test_a_domain_that_can_not_get_mail_comes_back_at_once(lab, domain, status):
     sender = lab.mansio
@@ -87,7 +84,6 @@ def test_a_domain_that_can_not_get_mail_comes_back_at_once(lab, domain, status):
     assert fields["Remote-MTA"] is None
 
 
-@pytest.mark.outbound
 def test_8_bit_content_is_converted_for_an_old_host(lab):
     """old.lab.test knows HELO alone: no 8BITMIME, so what goes there is 7-bit and says the same (RFC 6152 §3)."""
     sender = lab.mansio
