@@ -156,9 +156,16 @@ void Queue::watch() {
   }
 }
 
+// A closed lane that got mail may be probed before anything else is due.
+void Queue::watch_lanes() {
+  auto opening = lanes_.next_opening();
+  if (opening && (!watching_ || *opening < wakes_at_)) watch();
+}
+
 event::Task<> Queue::watch_clock() {
   while (!stopping_) {
     auto now = std::chrono::system_clock::now();
+    wakes_at_ = now;
     while (!waiting_.empty() && waiting_.top().due <= now) {
       LaneEntry entry;
       entry.id = waiting_.top().id;
@@ -170,8 +177,8 @@ event::Task<> Queue::watch_clock() {
     pump();
     auto opening = lanes_.next_opening();
     if (waiting_.empty() && !opening) break;
-    Time next = waiting_.empty() ? *opening : opening ? std::min(*opening, waiting_.top().due) : waiting_.top().due;
-    auto left = std::chrono::ceil<Duration>(next - std::chrono::system_clock::now());
+    wakes_at_ = waiting_.empty() ? *opening : opening ? std::min(*opening, waiting_.top().due) : waiting_.top().due;
+    auto left = std::chrono::ceil<Duration>(wakes_at_ - std::chrono::system_clock::now());
     co_await clock_.sleep(std::clamp(left, Duration(1), clock_step));
   }
   watching_ = false;
@@ -237,6 +244,7 @@ void Queue::pump() {
     if (!started.proven) ++slow_;
     scope_.spawn(attempt(started, last_look));
   }
+  watch_lanes();
 }
 
 event::Task<> Queue::attempt(Lanes::Started started, bool last_look) {

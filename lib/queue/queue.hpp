@@ -135,6 +135,7 @@ class Queue {
   void wait_until(spool::QueueId id, Time due, LaneKey lane, bool warned);
   event::Task<> watch_clock();
   void watch();
+  void watch_lanes();
   void look_at_overdue(LaneKey site);
   void relieve_journal();
   event::Task<> move_out(std::vector<spool::QueueId> ids);
@@ -157,6 +158,7 @@ class Queue {
   event::Timer clock_, save_timer_;
   event::Trigger attempt_ended_;
   std::string site_file_;
+  Time wakes_at_{};              // when watch_clock() looks again
   bool stopping_ = false, watching_ = false, saving_ = false, sites_dirty_ = false, relieving_ = false;
 };
 

@@ -57,7 +57,7 @@ def test_mail_that_expires_is_reported_once_with_all_its_fields(make_mansio):
     mansio = start(make_mansio)
     id = send(mansio, "bob@ex.test", "far@remote.test", " ORCPT=rfc822;The+2BOne@remote.test", " ENVID=env+2D7")
     [listed] = mansio.queue()
-    assert listed["id"] == id and "no remote transport yet" in wait_for(lambda: [m["reason"] for m in mansio.queue()], what="a reason")[0]
+    assert listed["id"] == id and "remote.test: the name servers did not answer" in wait_for(lambda: [m["reason"] for m in mansio.queue()], what="a reason")[0]
     [raw] = mansio.wait_mail(1)
     message, text, whole, recipients, original = report_of(raw)
     check_report(message, whole)
@@ -76,7 +76,7 @@ def test_mail_that_expires_is_reported_once_with_all_its_fields(make_mansio):
     assert len(mansio.maildir()) == 1
     log = mansio.log()
     assert log.count(f"{id} Completed") == 1 and log.count(f"<= <> R={id} ") == 1
-    assert len(re.findall(rf"{id} == far@remote\.test R=everywhere T=internet defer \(-54\): 451 4\.4\.0 ", log)) >= 2
+    assert len(re.findall(rf"{id} == far@remote\.test R=everywhere T=internet defer \(0\): 451 4\.4\.3 ", log)) >= 2
 
 
 def test_an_alias_that_fails_is_reported_and_its_other_members_get_the_mail(make_mansio):
@@ -159,7 +159,7 @@ def test_mail_for_others_waits_and_mailq_says_why(make_mansio):
     [listed] = wait_for(lambda: [m for m in mansio.queue() if m["reason"]], what="the reason")
     assert listed["sender"] == "bob@ex.test" and listed["attempts"] == 1
     assert [r["address"] for r in listed["recipients"]] == ["x@never.test"] and listed["recipients"][0]["done"] is False
-    assert listed["reason"].startswith("451 4.4.0 no remote transport yet")
+    assert listed["reason"].startswith("451 4.4.3 never.test: the name servers did not answer")
     shown = mansio.sendmail("-bp").stdout.decode()
     assert f" {id} <bob@ex.test>\n" in shown and "\n          x@never.test\n" in shown
     assert mansio.stop() == 0                        # and after a restart it still does
