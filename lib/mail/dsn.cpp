@@ -112,8 +112,11 @@ std::string per_recipient(const DsnRecipient& recipient, bool utf8) {
   std::string enhanced = recipient.status.enhanced_text();
   out += fmt::format("Status: {}\r\n", enhanced.empty() ? fmt::format("{}.0.0", recipient.status.code() / 100) : enhanced);
   if (!recipient.remote_host.empty()) out += folded("Remote-MTA", "dns; " + remote_mta(recipient.remote_host));
-  // RFC 3464 §2.3.6: in the terms of the transport that said it; of our own words it is no SMTP reply.
-  out += folded("Diagnostic-Code", (recipient.remote_host.empty() ? "X-Mansio; " : "smtp; ") + dsn_reason(recipient));
+  // RFC 3464 §2.3.6: in the terms of the transport that said it; of our own words it is no SMTP reply. Our words about a
+  // success name the mailbox's path, which is no sender's business.
+  bool trouble = recipient.action == DsnAction::failed || recipient.action == DsnAction::delayed;
+  if (!recipient.remote_host.empty()) out += folded("Diagnostic-Code", "smtp; " + dsn_reason(recipient));
+  else if (trouble) out += folded("Diagnostic-Code", "X-Mansio; " + dsn_reason(recipient));
   if (recipient.last_attempt) out += "Last-Attempt-Date: " + format_date(*recipient.last_attempt) + "\r\n";
   if (recipient.will_retry_until && recipient.action == DsnAction::delayed) {   // RFC 3464 §2.3.9: only there
     out += "Will-Retry-Until: " + format_date(*recipient.will_retry_until) + "\r\n";

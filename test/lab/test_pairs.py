@@ -99,6 +99,7 @@ def test_a_success_is_reported_when_asked_for(sender, receiver):
     if "mansio" in report.message_fields["Reporting-MTA"]:
         assert report.message_fields["Original-Envelope-Id"] == letter.token
         assert fields["Original-Recipient"].replace(" ", "") == f"rfc822;{receiver.address('alice')}"
+        assert str(sender.mail) not in report.text and str(receiver.mail) not in report.text
         assert fields["Action"] == ("relayed" if sender.name == "mansio" else "delivered")
 
 

@@ -167,6 +167,19 @@ TEST_CASE("who said it is named in Remote-MTA, and our own words are no SMTP rep
   CHECK(format_dsn(dsn).find("Remote-MTA: dns; [192.0.2.7]\r\n") != std::string::npos);
 }
 
+TEST_CASE("a report of success does not tell the path of a mailbox") {
+  Dsn dsn = failure();
+  dsn.recipients[0].action = DsnAction::delivered;
+  dsn.recipients[0].status = Status(250, 2, 0, "delivered to /var/mail/bob");
+  dsn.recipients[0].remote_host.clear();
+  dsn.recipients[0].remote_reply.clear();
+  dsn.recipients.erase(dsn.recipients.begin() + 1, dsn.recipients.end());
+  std::string text = format_dsn(dsn);
+  CHECK(holds(text, "Action: delivered\r\nStatus: 2.2.0\r\n"));
+  CHECK_FALSE(holds(text, "/var/mail"));
+  CHECK_FALSE(holds(text, "Diagnostic-Code"));
+}
+
 TEST_CASE("a report to an SMTPUTF8 sender uses the global types of RFC 6533") {
   Dsn dsn = failure();
   dsn.utf8 = true;
