@@ -97,6 +97,7 @@ event::Task<RemoteOutcome> Remote::deliver(const RemoteRequest* request) {
   outcome.recipients.assign(count, Status(451, 4, 0, "not tried"));
   outcome.stages.assign(count, smtp::Stage::connect);
   outcome.tried.assign(count, true);
+  outcome.ours.assign(count, false);
   Try state;
   for (SessionPtr session = take_idle(*request); session != nullptr; session = take_idle(*request)) {
     bool decided = co_await transact(request, session.get(), &outcome);
@@ -140,6 +141,7 @@ event::Task<bool> Remote::transact(const RemoteRequest* request, Session* sessio
   const mail::Envelope& envelope = request->message->envelope;
   std::size_t count = request->recipients.size();
   outcome->host = session->host;
+  outcome->ours.assign(count, false);
   outcome->pipelining = offered.pipelining;
   outcome->chunking = offered.chunking;
   outcome->dsn = offered.dsn;
@@ -152,6 +154,7 @@ event::Task<bool> Remote::transact(const RemoteRequest* request, Session* sessio
   }
   if (!possible.ok()) {
     outcome->recipients.assign(count, possible);
+    outcome->ours.assign(count, true);
     outcome->stages.assign(count, smtp::Stage::mail);
     co_return true;
   }
@@ -172,6 +175,7 @@ event::Task<bool> Remote::transact(const RemoteRequest* request, Session* sessio
     const RemoteRecipient& recipient = request->recipients[i];
     if (!ascii_local_part(recipient.address) && !content.smtputf8()) {
       outcome->recipients[i] = Status(550, 6, 7, "the next host does not take internationalised addresses (SMTPUTF8)");
+      outcome->ours[i] = true;
       outcome->stages[i] = smtp::Stage::rcpt;
       continue;
     }

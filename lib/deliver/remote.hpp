@@ -38,6 +38,7 @@ struct RemoteOutcome {
   RemoteOutcome() = default;
   std::vector<Status> recipients;              // one each, in order
   std::vector<smtp::Stage> stages;
+  std::vector<bool> ours;                      // decided here, from what the host offers: it has said nothing of it
   std::vector<bool> tried;                     // false: not part of this transaction (its limit was reached): ask again
   // For the back-off of the site: was any host of it there? `neither`: our own trouble, or nothing was tried.
   enum class Reach : std::uint8_t { reached, unreachable, neither };

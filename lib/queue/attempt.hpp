@@ -38,6 +38,7 @@ class Attempt {
     std::vector<std::size_t> recipients;
     bool done = false;
     bool parked = false;           // not tried: its site has no room, or is out of reach
+    bool ours = false;             // decided here, before its host was asked
     bool relayed_without_dsn = false, pipelining = false, chunking = false;
     Status status{451, 4, 0, "not tried"};
     int number = 0;                // log::Deferral::number

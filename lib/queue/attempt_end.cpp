@@ -51,7 +51,7 @@ void Attempt::judge(std::size_t i, Time now, Verdict& verdict) {
   if (refused_[i]) take(*refused_[i], std::string());
   for (const Place* place : places_of_[i]) {
     if (place->parked) return;               // not tried: nothing is known yet
-    take(place->status, host_text(place->host));
+    take(place->status, place->ours ? std::string() : host_text(place->host));
   }
   if (!waiting && !given_up) waiting = Status(451, 3, 0, "the recipient leads nowhere at the moment");
   const config::RetryRule* rule = rule_for(config_->retry, message_->envelope.recipients[i].address.domain().key());

@@ -167,6 +167,7 @@ bool Attempt::take_outcome(const deliver::RemoteOutcome& outcome, std::vector<Pl
     progress = true;
     place->status = status;
     place->host = outcome.host;
+    place->ours = outcome.ours[i];
     place->number = number_of(outcome.stages[i]);
     place->pipelining = outcome.pipelining;
     place->chunking = outcome.chunking;

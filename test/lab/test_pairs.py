@@ -74,6 +74,8 @@ def test_an_address_in_utf8_comes_back_from_a_host_without_smtputf8(sender, rece
     report = Report(sender.wait_report("bob", letter))
     assert [each["Status"] for each in report.recipients] == ["5.6.7"]
     assert [each["Action"] for each in report.recipients] == ["failed"]
+    assert report.recipients[0]["Remote-MTA"] is None      # it was not asked
+    assert report.recipients[0]["Diagnostic-Code"].startswith("X-Mansio;") and " said on " not in report.human
 
 
 @both_ways
