@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "queue/attempt.hpp"
 
@@ -64,6 +65,7 @@ Queue::LaneOf Queue::lane_of(const spool::Message& message) const {
 }
 
 void Queue::push(LaneKey lane, LaneEntry entry, bool front) {
+  if (lane == 0) lane = unsorted_lane();
   LaneOptions options;
   std::string name;
   if (lane == lane_key(unsorted)) {
@@ -192,7 +194,9 @@ void Queue::hurry(const Waiting& waiting) {
   push(waiting.lane, entry);
 }
 
+// An attempt that is under way may have found its trouble before it was mended: one more follows it.
 void Queue::run_now() {
+  asked_again_.insert(under_way_.begin(), under_way_.end());
   while (!waiting_.empty()) {
     hurry(waiting_.top());
     waiting_.pop();
@@ -203,6 +207,7 @@ void Queue::run_now() {
 }
 
 void Queue::run_now(const std::unordered_set<spool::QueueId>& ids) {
+  std::ranges::copy_if(under_way_, std::inserter(asked_again_, asked_again_.end()), [&](const auto& id) { return ids.contains(id); });
   for (const Waiting& waiting : waiting_.extract([&](const Waiting& one) { return ids.contains(one.id); })) hurry(waiting);
   lanes_.open_all(std::chrono::system_clock::now());
   watch();
@@ -222,7 +227,11 @@ void Queue::run_now(spool::QueueId id, bool forced) {
 
 // ---- attempts
 
+// Not from within itself: an attempt that ends without waiting comes back here, and ten thousand such in a row would
+// each stand on the stack of the one before.
 void Queue::pump() {
+  if (pumping_) return;
+  pumping_ = true;
   Time now = std::chrono::system_clock::now();
   while (!stopping_ && active_ < attempts_at_once) {
     bool last_look = !overdue_.empty() && active_ < overdue_at_once;
@@ -244,6 +253,7 @@ void Queue::pump() {
     if (!started.proven) ++slow_;
     scope_.spawn(attempt(started, last_look));
   }
+  pumping_ = false;
   watch_lanes();
 }
 
@@ -306,6 +316,7 @@ event::Task<std::shared_ptr<spool::Message>> Queue::load(Lanes::Started* started
 }
 
 void Queue::settle(const spool::QueueId& id, const After& after) {
+  bool asked = asked_again_.erase(id) > 0;
   // It came up again meanwhile: an admin asked for it, or its time came.
   if (auto again = held_back_.extract(id); !again.empty()) {
     if (after.what != After::What::finished || spool.contains(id)) push(again.mapped().lane, again.mapped().entry);
@@ -315,7 +326,10 @@ void Queue::settle(const spool::QueueId& id, const After& after) {
   entry.id = id;
   entry.warned = after.warned;
   switch (after.what) {
-    case After::What::waits: wait_until(id, after.due, after.lane, after.warned); break;
+    case After::What::waits:
+      if (asked) hurry(Waiting{after.due, id, after.lane == 0 ? lane_key(unsorted) : after.lane, after.warned});
+      else wait_until(id, after.due, after.lane, after.warned);
+      break;
     case After::What::in_lane: push(after.lane, entry); break;
     case After::What::finished: case After::What::frozen: break;
   }
@@ -358,6 +372,7 @@ event::Task<> Queue::move_out(std::vector<spool::QueueId> ids) {
       if (!moved) log.panic(fmt::format("{}: could not be moved to deferred/: {}", id.text(), moved.error().text()));
     }
     under_way_.erase(id);
+    asked_again_.erase(id);      // its turn comes in its lane
     if (auto again = held_back_.extract(id); !again.empty()) push(again.mapped().lane, again.mapped().entry);
   }
   relieving_ = false;

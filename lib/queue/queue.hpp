@@ -136,7 +136,7 @@ class Queue {
   event::Task<> watch_clock();
   void watch();
   void watch_lanes();
-  void look_at_overdue(LaneKey site);
+  void look_at_overdue(LaneKey site, const std::string& domain);
   void relieve_journal();
   event::Task<> move_out(std::vector<spool::QueueId> ids);
   event::Task<> save_sites();
@@ -151,6 +151,7 @@ class Queue {
   std::unordered_map<spool::QueueId, std::shared_ptr<spool::Message>> memory_;
   std::size_t memory_bytes_ = 0;
   std::unordered_set<spool::QueueId> under_way_;
+  std::unordered_set<spool::QueueId> asked_again_;                   // of these: an admin ran the queue meanwhile
   std::unordered_map<spool::QueueId, Lanes::Started> held_back_;     // came up while somebody held the message
   std::deque<Lanes::Started> overdue_;                               // expired, or due for a warning, in closed lanes
   std::unordered_map<LaneKey, std::deque<std::coroutine_handle<>>> patient_;
@@ -159,7 +160,7 @@ class Queue {
   event::Trigger attempt_ended_;
   std::string site_file_;
   Time wakes_at_{};              // when watch_clock() looks again
-  bool stopping_ = false, watching_ = false, saving_ = false, sites_dirty_ = false, relieving_ = false;
+  bool stopping_ = false, pumping_ = false, watching_ = false, saving_ = false, sites_dirty_ = false, relieving_ = false;
 };
 
 }  // namespace mansio::queue

@@ -26,10 +26,12 @@ event::Task<Lanes::Admission> Queue::enter(LaneKey site, std::string name, std::
     // Who waits here takes no part of the attempts at once: others go on.
     ++patient_count_;
     --active_;
+    if (!from->proven) --slow_;
     pump();
     Wait wait{&patient_[site]};
     co_await wait;
     ++active_;
+    if (!from->proven) ++slow_;
     --patient_count_;
   }
 }
@@ -50,7 +52,7 @@ void Queue::leave(LaneKey site, Lanes::Visit visit, const Status& why, const std
   bool closed = lanes_.closed_why(site, now) != nullptr;
   if (visit == Lanes::Visit::unreachable) {
     sites_changed();
-    if (closed) look_at_overdue(site);
+    if (closed) look_at_overdue(site, domain);
     watch();
   } else if (was_closed && !lanes_.is_closed(site)) {
     sites_changed();
@@ -61,8 +63,11 @@ void Queue::leave(LaneKey site, Lanes::Visit visit, const Status& why, const std
     if (closed) {
       wake.swap(line->second);
     } else {
-      wake.push_back(line->second.front());
-      line->second.pop_front();
+      // The place that became free, and the one by which success widens the window.
+      for (int i = 0; i < 2 && !line->second.empty(); ++i) {
+        wake.push_back(line->second.front());
+        line->second.pop_front();
+      }
     }
     if (line->second.empty()) patient_.erase(line);
     for (auto handle : wake) handle.resume();
@@ -79,10 +84,9 @@ const Status* Queue::closed_why(LaneKey site) const { return lanes_.closed_why(s
 
 // The probe of a closed site was the fresh attempt of every message that waits for it: those whose time is over, and those
 // whose senders are to be told, are looked at.
-void Queue::look_at_overdue(LaneKey site) {
+void Queue::look_at_overdue(LaneKey site, const std::string& domain) {
   Time now = std::chrono::system_clock::now();
-  Duration least = std::chrono::hours(24 * 365);
-  for (const auto& rule : config_->retry) least = std::min(least, rule.schedule.back().until);
+  const config::RetryRule* rule = rule_for(config_->retry, domain);
   auto add = [&](const std::vector<LaneEntry>& entries) {
     for (const LaneEntry& entry : entries) {
       Lanes::Started started;
@@ -91,7 +95,7 @@ void Queue::look_at_overdue(LaneKey site) {
       overdue_.push_back(started);
     }
   };
-  add(lanes_.overdue(site, now - least, true));
+  if (rule != nullptr) add(lanes_.overdue(site, now - rule->schedule.back().until, true));
   if (config_->delay_warning > Duration(0)) add(lanes_.overdue(site, now - config_->delay_warning, false));
 }
 
