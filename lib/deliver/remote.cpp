@@ -76,6 +76,7 @@ struct Remote::Try {
     event::Endpoint endpoint;
   };
   std::size_t next_host = 0;
+  unsigned cut_at = 65535;            // hosts of this preference and worse are behind ourselves; 65535 are fallback hosts
   std::deque<Place> now, later;       // later: those that failed lately
   Status last{451, 4, 4, "no host of the destination could be tried"};
   log::Host last_host;
@@ -290,6 +291,7 @@ event::Task<Remote::SessionPtr> Remote::connect(const RemoteRequest* request, Tr
       if (session != nullptr) co_return session;
     } else if (state->next_host < request->site.hosts.size()) {
       SiteHost host = request->site.hosts[state->next_host++];
+      if (host.preference >= state->cut_at && host.preference != 65535) continue;
       SessionPtr session = co_await connect_host(request, std::move(host), state);
       if (session != nullptr) co_return session;
     } else if (!state->later.empty()) {
@@ -311,6 +313,8 @@ event::Task<Remote::SessionPtr> Remote::connect_host(const RemoteRequest* reques
   auto found = co_await finder_.addresses(request->transport, host);
   if (!found.status.ok()) {
     state->soft = state->soft || found.status.temporary();
+    // RFC 5321 §5.1: it is ourselves, so what is not better would only send the mail back here.
+    if (found.status.enhanced() == EnhancedCode{5, 4, 6}) state->cut_at = std::min<unsigned>(state->cut_at, host.preference);
     // A host that may come back outweighs one that doesn't exist.
     if (found.status.temporary() || !state->soft) state->last = found.status;
     co_return nullptr;

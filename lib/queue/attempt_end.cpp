@@ -57,8 +57,10 @@ void Attempt::judge(std::size_t i, Time now, Verdict& verdict) {
   const config::RetryRule* rule = rule_for(config_->retry, message_->envelope.recipients[i].address.domain().key());
   bool expired = waiting && rule != nullptr && !next_attempt(rule->schedule, message_->envelope.received, now);
   if (expired) {
-    given_up = Status(550, 4, 7, "retry time exceeded; the last attempt said: " + waiting->line());
-    final_host = waiting_host;
+    // Our verdict, so not in the host's mouth; but it names who said the last word.
+    std::string by = waiting_host.empty() ? std::string() : waiting_host + ": ";
+    given_up = Status(550, 4, 7, "retry time exceeded; the last attempt said: " + by + waiting->line());
+    final_host.clear();
     log_refusal(i, *given_up);
   }
   bool waits = waiting && !expired;
