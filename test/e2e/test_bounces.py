@@ -4,6 +4,7 @@ import email.policy
 import email.utils
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -177,6 +178,20 @@ def test_a_mailbox_that_cannot_be_written_defers_until_it_can(make_mansio):
     assert len(mansio.wait_mail(1)) == 1
     mansio.wait_log(f"{id} Completed")
     assert mansio.maildir("alice") == []
+
+
+def test_a_run_of_the_queue_also_serves_what_is_being_tried_and_fails(make_mansio):
+    mansio = make_mansio(relay_from='[ "127.0.0.1" ]', extra='retry = ( { domains = [ "*" ]; schedule = "1h for 4d"; } );').start()
+    agents = [pid for title, pid in mansio.children().items() if "deliver" in title]
+    for pid in agents:
+        os.kill(pid, signal.SIGSTOP)                 # the attempt is under way until they are gone
+    id = send(mansio, "alice@ex.test", "bob@ex.test")
+    assert mansio.sendmail("-q").returncode == 0
+    for pid in agents:
+        os.kill(pid, signal.SIGKILL)
+    mansio.wait_mail(1)
+    mansio.wait_log(f"{id} Completed")
+    assert mansio.log().count(f"{id} == bob@ex.test ") == 1
 
 
 def test_a_full_disk_defers_leaves_no_part_behind_and_is_over_when_there_is_room(make_mansio, request):

@@ -132,7 +132,7 @@ def test_damaged_files_of_a_spool_are_set_aside_and_everything_else_is_delivered
     shard = daemon.directory / "spool" / "0"
     with daemon.connect() as client:
         client.command("EHLO client.test")
-        waiting = [offer(client, n, ["far@away.test"]) for n in range(10, 18)]
+        waiting = [offer(client, n, [f"far@away{n}.test"]) for n in range(10, 18)]
         files = {id: shard / "deferred" / id[-2:] / id for id in waiting}
         wait_for(lambda: all(file.exists() for file in files.values()), what="the deferred files")
         stopped_agents(daemon)
@@ -445,5 +445,5 @@ def test_the_power_cut_of_this_test_loses_what_was_not_synced(tmp_path, disks):
 def test_recipients_of_the_load_are_of_all_kinds():
     generator = seeded("kinds")
     chosen = [choose_recipients(generator) for _ in range(500)]
-    assert {"box@box.test", "far@away.test"} <= {r for each in chosen for r in each}
+    assert {"box@box.test", "far@away"} <= {r.split("@away")[0] + "@away" if "@away" in r else r for each in chosen for r in each}
     assert {len(each) for each in chosen} >= set(range(1, 19))

@@ -16,6 +16,9 @@ EXPECTED = {  # path below the prefix or absolute -> mode, or the target of a li
     "sbin/sendmail": 0o755,          # not set-uid, not set-gid
     "bin/mailq": "../sbin/sendmail",
     "bin/newaliases": "../sbin/sendmail",
+    "share/mansio/bounce/failed.txt": 0o644,
+    "share/mansio/bounce/delayed.txt": 0o644,
+    "share/mansio/bounce/success.txt": 0o644,
     "share/man/man8/mansiod.8": 0o644,
     "share/man/man8/sendmail.8": 0o644,
     "share/man/man8/newaliases.8": "sendmail.8",
