@@ -109,6 +109,12 @@ def subject_of(message):
     return found[1].decode() if found else ""
 
 
+def without_trace(message):
+    """What was sent, from what a sink got: our own Received field taken off (R-058)."""
+    found = re.match(rb"Received: from [^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", message.content)
+    return message.content[found.end():]
+
+
 def delivered(mansio, id, address, timeout=20):
     """The log line of a delivery."""
     return mansio.wait_log(rf"^.* {id} [=-]> {re.escape(address)} .*$", timeout=timeout)[0]

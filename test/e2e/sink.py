@@ -58,8 +58,9 @@ def address_in(line):
 
 
 class Sink:
-    def __init__(self, address="127.0.0.1", port=0, script=None, extensions=FULL, lmtp=False, path=None, keep=True):
-        self.script, self.extensions, self.lmtp, self.keep = dict(script or {}), extensions, lmtp, keep
+    def __init__(self, address="127.0.0.1", port=0, script=None, extensions=FULL, lmtp=False, path=None, keep=True, store=None):
+        """Without `keep` most of what a session heard is forgotten; `store` makes of a Message what is to be remembered."""
+        self.script, self.extensions, self.lmtp, self.keep, self.store = dict(script or {}), extensions, lmtp, keep, store
         self.sessions, self.messages = [], []       # in order of arrival; only appended to
         self.lock = threading.Lock()
         self.stopped = False
@@ -323,7 +324,7 @@ class SinkSession:
         """One reply, or with LMTP one for each recipient. The message counts before its reply is on the way."""
         sender, parameters, recipients, content = self.envelope
         self.envelope = None
-        content = bytes(content) if self.sink.keep else bytes(content[:2000])
+        content = bytes(content)
         kept = None
         answers = []
         for address, _ in recipients if self.sink.lmtp else [("", None)]:
@@ -335,7 +336,8 @@ class SinkSession:
             if kept is None:
                 with self.sink.lock:
                     kept = len(self.sink.messages)
-                    self.sink.messages.append(message._replace(order=kept))
+                    message = message._replace(order=kept)
+                    self.sink.messages.append(self.sink.store(message) if self.sink.store else message)
             self.do(action, healthy)
 
     def on_rset(self, line):
