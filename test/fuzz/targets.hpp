@@ -28,6 +28,13 @@ void envelope(std::string_view input);
 void header(std::string_view input);
 void list(std::string_view input);
 void reply(std::string_view input);
+void sasl_external(std::string_view input);
+void sasl_login(std::string_view input);
+void sasl_oauthbearer(std::string_view input);
+void sasl_plain(std::string_view input);
+void sasl_scram(std::string_view input);
+void sasl_scram_plus(std::string_view input);
+void sasl_xoauth2(std::string_view input);
 void server_reply(std::string_view input);
 void stuffing(std::string_view input);
 
