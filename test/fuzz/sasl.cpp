@@ -9,41 +9,39 @@
 #include "sasl/plain_server.hpp"
 #include "sasl/scram_server.hpp"
 
+namespace mansio::sasl {
 namespace {
 
-using namespace mansio;
-using sasl::Question;
-
-sasl::Answer back_end(const Question& question) {
-  using Verdict = sasl::Answer::Verdict;
-  fuzz::require(question.user.size() <= sasl::user_max && !has_control(question.user) && is_utf8(question.user),
+Answer back_end(const Question& question) {
+  using Verdict = Answer::Verdict;
+  fuzz::require(question.user.size() <= user_max && !has_control(question.user) && is_utf8(question.user),
                 "a user's name is bounded, printable UTF-8");
   std::string_view secret = question.secret.view();
   fuzz::require(!has_control(secret), "a secret has no control bytes");
   switch (question.kind) {
     case Question::Kind::password:
       fuzz::require(!secret.empty() && secret.size() <= 1024, "a password is bounded");
-      return sasl::Answer(question.user == "user" && secret == "pencil" ? Verdict::accepted : Verdict::denied);
+      return Answer(question.user == "user" && secret == "pencil" ? Verdict::accepted : Verdict::denied);
     case Question::Kind::token:
       fuzz::require(is_ascii(secret) && !secret.empty(), "a token is ASCII");
-      return sasl::Answer(question.user == "user" && secret == "pencil" ? Verdict::accepted : Verdict::denied);
-    case Question::Kind::certificate: return sasl::Answer(question.user == "user" ? Verdict::accepted : Verdict::denied);
+      return Answer(question.user == "user" && secret == "pencil" ? Verdict::accepted : Verdict::denied);
+    case Question::Kind::certificate: return Answer(question.user == "user" ? Verdict::accepted : Verdict::denied);
     case Question::Kind::keys: break;
   }
   static const crypto::ScramKeys keys = crypto::derive_scram_keys(crypto::Hash::sha256, "pencil", "salt", 4096);
-  return question.user == "user" ? sasl::Answer(keys) : sasl::Answer(Verdict::denied);
+  return question.user == "user" ? Answer(keys) : Answer(Verdict::denied);
 }
 
-void converse(sasl::Server& server, std::string_view input) {
+void converse(Server& server, std::string_view input) {
   auto lines = split(input, '\n');
-  sasl::Step step = lines[0] == "-" ? server.begin(std::nullopt) : server.begin(lines[0]);
+  Step step = lines[0] == "-" ? server.begin(std::nullopt) : server.begin(lines[0]);
   int steps = 0;
   for (std::size_t next = 1;; ++steps) {
     fuzz::require(steps < 8, "a try ends");
     if (auto* question = std::get_if<Question>(&step)) {
-      sasl::Answer answer = back_end(*question);
+      Answer answer = back_end(*question);
       step = server.answer(answer);
-    } else if (auto* challenge = std::get_if<sasl::Challenge>(&step)) {
+    } else if (auto* challenge = std::get_if<Challenge>(&step)) {
       fuzz::require(challenge->data.size() <= 1024 && is_ascii(challenge->data), "a challenge is short ASCII");
       if (next == lines.size()) return;
       step = server.respond(lines[next++]);
@@ -51,51 +49,52 @@ void converse(sasl::Server& server, std::string_view input) {
       break;
     }
   }
-  if (auto* done = std::get_if<sasl::Done>(&step)) fuzz::require(done->user == "user", "only the user gets in");
-  fuzz::require(std::holds_alternative<sasl::Failed>(server.respond("")), "what is over is over");
+  if (auto* done = std::get_if<Done>(&step)) fuzz::require(done->user == "user", "only the user gets in");
+  fuzz::require(std::holds_alternative<Failed>(server.respond("")), "what is over is over");
 }
 
-const sasl::Decoy& decoy() {
-  static const sasl::Decoy one("0123456789abcdef0123456789abcdef");
+const Decoy& decoy() {
+  static const Decoy one("0123456789abcdef0123456789abcdef");
   return one;
 }
 
 void converse_scram(std::string_view input, bool bound) {
-  sasl::ScramServer::Setup setup;
+  ScramServer::Setup setup;
   setup.bound = setup.bound_offered = bound;
   if (bound) setup.bindings.exporter = "exporter";
   setup.decoy = &decoy();
   setup.nonce = "S";
-  sasl::ScramServer server(std::move(setup));
+  ScramServer server(std::move(setup));
   converse(server, input);
 }
 
 }  // namespace
+}  // namespace mansio::sasl
 
 void fuzz::sasl_plain(std::string_view input) {
-  sasl::PlainServer server;
-  converse(server, input);
+  mansio::sasl::PlainServer server;
+  mansio::sasl::converse(server, input);
 }
 
 void fuzz::sasl_login(std::string_view input) {
-  sasl::LoginServer server;
-  converse(server, input);
+  mansio::sasl::LoginServer server;
+  mansio::sasl::converse(server, input);
 }
 
-void fuzz::sasl_scram(std::string_view input) { converse_scram(input, false); }
-void fuzz::sasl_scram_plus(std::string_view input) { converse_scram(input, true); }
+void fuzz::sasl_scram(std::string_view input) { mansio::sasl::converse_scram(input, false); }
+void fuzz::sasl_scram_plus(std::string_view input) { mansio::sasl::converse_scram(input, true); }
 
 void fuzz::sasl_oauthbearer(std::string_view input) {
-  sasl::BearerServer server(sasl::BearerServer::Form::oauthbearer);
-  converse(server, input);
+  mansio::sasl::BearerServer server(mansio::sasl::BearerServer::Form::oauthbearer);
+  mansio::sasl::converse(server, input);
 }
 
 void fuzz::sasl_xoauth2(std::string_view input) {
-  sasl::BearerServer server(sasl::BearerServer::Form::xoauth2);
-  converse(server, input);
+  mansio::sasl::BearerServer server(mansio::sasl::BearerServer::Form::xoauth2);
+  mansio::sasl::converse(server, input);
 }
 
 void fuzz::sasl_external(std::string_view input) {
-  sasl::ExternalServer server;
-  converse(server, input);
+  mansio::sasl::ExternalServer server;
+  mansio::sasl::converse(server, input);
 }
