@@ -84,10 +84,24 @@ event::Task<> Session::queue_list() {
   Time now = std::chrono::system_clock::now();
   bool complete = !queue_.spool.recovering();
   bool unsorted = request_.contains("sorted") && !flag_of("sorted");
-  std::vector<spool::QueueId> ids;
-  if (unsorted) ids = queue_.spool.ids();
-  else ids = co_await sorted_ids();
-  for (const auto& id : ids) {
+  auto ids = queue_.spool.ids();
+  std::size_t in_order = unsorted ? ids.size() : 0;
+  for (std::size_t at = 0; at < ids.size(); ++at) {
+    if (at == in_order) {
+      // A million ids take a while to sort: the first ones come before that.
+      constexpr std::size_t first = 1000;
+      std::size_t end = at == 0 ? std::min(first, ids.size()) : ids.size();
+      auto sort = [&] {
+        auto begin = ids.begin();
+        auto middle = begin + static_cast<std::ptrdiff_t>(end);
+        if (middle == ids.end()) std::sort(begin + static_cast<std::ptrdiff_t>(at), middle);
+        else std::partial_sort(begin, middle, ids.end());
+        return true;
+      };
+      co_await services_.threads.run(sort);
+      in_order = end;
+    }
+    const spool::QueueId& id = ids[at];
     auto message = co_await queue_.spool.load(id);
     if (!message || !may_see(**message)) continue;      // finished meanwhile, or somebody else's
     say(describe(**message, now));

@@ -17,6 +17,12 @@ bool Lanes::Lane::may_start_forced() const noexcept {
   return forced && !forced->empty() && seats + active < (outage ? forced_at_once : window);
 }
 
+Lanes::Round Lanes::Lane::round() const noexcept {
+  if (proven()) return Round::proven;
+  bool news = may_start_forced() || (!outage && entries.untried() > 0);
+  return news ? Round::untried : Round::retries;
+}
+
 bool Lanes::Lane::may_start() const noexcept {
   if (may_start_forced()) return true;
   if (entries.empty()) return false;
@@ -40,12 +46,21 @@ Lanes::Lane& Lanes::obtain(LaneKey key, std::string_view name, const LaneOptions
 // Puts the lane where it belongs after a change: into the turn, among the closed ones, or away. `lane` may be gone after.
 void Lanes::place(LaneKey key, Lane& lane) {
   stand_closed(key, lane);
-  if (!lane.in_turn && lane.may_start()) {
-    lane.in_turn = true;
-    (lane.proven() ? turn_ : slow_turn_).push_back(key);
+  Round round = lane.round();
+  bool starts = lane.may_start();
+  if (lane.in_turn && (!starts || *lane.in_turn != round)) leave_turn(lane);
+  if (starts && !lane.in_turn) {
+    auto& turn = turns_[static_cast<std::size_t>(round)];
+    lane.turn = turn.insert(turn.end(), key);
+    lane.in_turn = round;
   }
   if (lane.forced && lane.forced->empty()) lane.forced.reset();
   if (lane.idle() && !lane.outage && !lane.in_turn) lanes_.erase(key);
+}
+
+void Lanes::leave_turn(Lane& lane) {
+  turns_[static_cast<std::size_t>(*lane.in_turn)].erase(lane.turn);
+  lane.in_turn.reset();
 }
 
 void Lanes::stand_closed(LaneKey key, Lane& lane) {
@@ -104,27 +119,29 @@ void Lanes::push(LaneKey key, std::string_view name, const LaneOptions& options,
   place(target, lane);
 }
 
-std::optional<Lanes::Started> Lanes::take(Time now, bool proven_only) {
+std::optional<Lanes::Started> Lanes::take(Time now, Round up_to) {
+  // Every second start is one that won't take long.
+  constexpr std::array beats{Round::proven, Round::untried, Round::proven, Round::retries};
   wake(now);
-  slow_next_ = !slow_next_ && !proven_only;
-  auto started = take_from(slow_next_ ? slow_turn_ : turn_);
-  if (!started && !proven_only) started = take_from(slow_next_ ? turn_ : slow_turn_);
+  std::optional<Started> started;
+  for (std::size_t i = 0; i < beats.size() && !started; ++i) {
+    Round round = beats[beat_++ % beats.size()];
+    if (round <= up_to) started = take_from(round);
+  }
   return started;
 }
 
-std::optional<Lanes::Started> Lanes::take_from(std::deque<LaneKey>& turn) {
-  while (!turn.empty()) {
-    ++looks_;
-    LaneKey key = turn.front();
-    turn.pop_front();
-    Lane& lane = *find(key);       // a lane in the turn is never erased
-    lane.in_turn = false;
-    std::optional<Started> started;
-    if (lane.may_start()) started = start(key, lane);
-    place(key, lane);
-    if (started) return started;
-  }
-  return std::nullopt;
+std::optional<Lanes::Started> Lanes::take_from(Round round) {
+  auto& turn = turns_[static_cast<std::size_t>(round)];
+  if (turn.empty()) return std::nullopt;
+  ++looks_;
+  LaneKey key = turn.front();
+  Lane& lane = *find(key);       // a lane in the turn is never erased
+  leave_turn(lane);
+  Started started = start(key, lane);
+  started.retry = round == Round::retries;
+  place(key, lane);
+  return started;
 }
 
 Lanes::Started Lanes::start(LaneKey key, Lane& lane) {
@@ -357,13 +374,11 @@ std::vector<LaneEntry> Lanes::drain() {
   out.reserve(size_);
   auto all = [](const LaneEntry&) { return true; };
   auto taken = [&](const LaneEntry& entry) { out.push_back(entry); };
-  turn_.clear();
-  slow_turn_.clear();
   for (auto it = lanes_.begin(); it != lanes_.end();) {
     Lane& lane = it->second;
     lane.entries.extract(all, taken);
     if (lane.forced) lane.forced->extract(all, taken);
-    lane.in_turn = false;
+    if (lane.in_turn) leave_turn(lane);
     LaneKey key = (it++)->first;
     place(key, lane);
   }

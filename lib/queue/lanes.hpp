@@ -5,8 +5,9 @@
 // then costs one probe at a time (RFC 5321 §4.5.4.1). Pure: no clock, no coroutine, no log of its own.
 // Memory: at most 24 bytes an entry, some 250 bytes a lane; a lane that nothing refers to any more is forgotten.
 #pragma once
+#include <array>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <set>
@@ -45,12 +46,15 @@ class Lanes {
     bool seated = true;         // kept by Lanes: the seat is still this attempt's
     std::uint64_t probe = 0;    // kept by Lanes: this attempt is the one that may go to a closed site
     bool proven = false;        // the lane has served lately: it won't take long
+    bool retry = false;         // the lane has failed, or all its mail has: it may well be dead
   };
   // The next entry that may be started: lanes in turn, each only while it is open (or half-open and nobody probes) and has
-  // room in its window; forced entries whenever there is room or the lane is closed. Takes a seat in its lane. Lanes that served
-  // lately and those that may be dead are two rounds, which alternate; with `proven_only` the second stands back, so that ten
-  // thousand dead sites, each good for a time-out, never hold the others up (S-125).
-  std::optional<Started> take(Time now, bool proven_only = false);
+  // room in its window; forced entries whenever there is room or the lane is closed. Takes a seat in its lane. There are three
+  // rounds, which alternate: lanes that served lately, lanes with new mail, and those that are or were tried in vain. From
+  // the rounds after `up_to` nothing is taken, so that ten thousand dead sites, each good for a time-out, hold up neither
+  // the sites that serve nor new mail (S-125).
+  enum class Round : std::uint8_t { proven, untried, retries };
+  std::optional<Started> take(Time now, Round up_to = Round::retries);
   // The attempt that take() started has ended; its seat is free unless a visit used it up. Once for each Started.
   void end(const Started& started);
 
@@ -121,12 +125,14 @@ class Lanes {
     std::string name;
     LaneOptions options;
     std::uint32_t window = 1, seats = 0, active = 0;
-    bool in_turn = false;
+    std::optional<Round> in_turn;                            // and where:
+    std::list<LaneKey>::iterator turn;
     bool reached = false;                                    // by a visit while others went on, and no failure since
 
     std::size_t mail() const noexcept { return entries.size() + (forced ? forced->size() : 0); }
     bool idle() const noexcept { return mail() == 0 && seats == 0 && active == 0; }
     bool proven() const noexcept { return !outage && window > 1; }
+    Round round() const noexcept;
     bool may_start_forced() const noexcept;
     bool may_start() const noexcept;
   };
@@ -136,9 +142,10 @@ class Lanes {
   Lane& obtain(LaneKey key, std::string_view name, const LaneOptions& options);
   void place(LaneKey key, Lane& lane);
   void stand_closed(LaneKey key, Lane& lane);
+  void leave_turn(Lane& lane);
   void end_outage(Lane& lane);
   void wake(Time now);
-  std::optional<Started> take_from(std::deque<LaneKey>& turn);
+  std::optional<Started> take_from(Round round);
   Started start(LaneKey key, Lane& lane);
   void close(LaneKey site, const Status& why, Time now, Duration pause);
   void reopen(LaneKey site, bool reached);
@@ -146,9 +153,8 @@ class Lanes {
 
   std::unordered_map<LaneKey, Lane> lanes_;
   std::unordered_map<LaneKey, LaneKey> redirects_;
-  std::deque<LaneKey> turn_;       // proven lanes that may start something, and some that no longer can
-  std::deque<LaneKey> slow_turn_;  // the same of the others
-  bool slow_next_ = false;
+  std::array<std::list<LaneKey>, 3> turns_;                  // a Round each: the lanes that may start something
+  std::size_t beat_ = 0;                                     // whose turn it is
   std::set<Slot> closed_;
   std::size_t size_ = 0;
   std::uint64_t looks_ = 0, probes_ = 0;

@@ -11,12 +11,15 @@ namespace mansio::queue {
 namespace {
 constexpr std::size_t attempts_at_once = 500;
 constexpr std::size_t slow_at_once = 300;            // of these, to destinations that may be dead
+constexpr std::size_t retries_at_once = 200;         // of these, of mail that was tried in vain before
 constexpr std::size_t overdue_at_once = 20;
 constexpr std::size_t messages_in_memory = 2000;     // ready ones; more are loaded when their turn comes
+constexpr std::size_t retries_in_memory = 500;       // at most this many ready ones when one that was tried before comes
 constexpr std::size_t bytes_in_memory = 32u << 20;
 constexpr Duration clock_step{60'000};               // the wall clock may jump: look again at least this often
 constexpr const char* unsorted = "?";                // messages whose destination isn't known yet: found by recovery
 constexpr const char* local = "local";
+constexpr const char* several = "several";           // messages for several destinations
 }  // namespace
 
 LaneKey Queue::unsorted_lane() { return lane_key(unsorted); }
@@ -54,7 +57,15 @@ Queue::LaneOf Queue::lane_of(const spool::Message& message) const {
   std::size_t first = 0;
   while (first + 1 < recipients.size() && message.progress.recipients[first].settled()) ++first;
   const mail::Domain& domain = recipients[first].address.domain();
-  if (router_->is_local(domain)) {
+  bool is_local = router_->is_local(domain);
+  // What is for several destinations must not wait until the first of them can be reached.
+  for (std::size_t i = first + 1; i < recipients.size(); ++i) {
+    const mail::Domain& other = recipients[i].address.domain();
+    if (message.progress.recipients[i].settled() || other.key() == domain.key() || (is_local && router_->is_local(other))) continue;
+    options.window = options.window_limit = 100;
+    return LaneOf(lane_key(several), several, options);
+  }
+  if (is_local) {
     options.window = options.window_limit = 200;
     return LaneOf(lane_key(local), local, options);
   }
@@ -79,7 +90,9 @@ void Queue::push(LaneKey lane, LaneEntry entry, bool front) {
 void Queue::sort_in(const std::shared_ptr<spool::Message>& message, LaneEntry entry) {
   LaneOf lane = lane_of(*message);
   bool closed = lanes_.closed_why(lane.key, std::chrono::system_clock::now()) != nullptr;
-  entry.fresh = (!closed || entry.forced) && keep_in_memory(message);
+  entry.tried = message->progress.attempts > 0;
+  bool room = !entry.tried || memory_.size() < retries_in_memory;
+  entry.fresh = room && (!closed || entry.forced) && keep_in_memory(message);
   entry.warned = message->progress.delay_warned;
   lanes_.push(lane.key, lane.name, lane.options, entry);
 }
@@ -139,6 +152,7 @@ void Queue::wait_until(spool::QueueId id, Time due, LaneKey lane, bool warned) {
     LaneEntry entry;
     entry.id = id;
     entry.warned = warned;
+    entry.tried = true;
     push(lane, entry);
     pump();
     return;
@@ -172,6 +186,7 @@ event::Task<> Queue::watch_clock() {
       LaneEntry entry;
       entry.id = waiting_.top().id;
       entry.warned = waiting_.top().warned;
+      entry.tried = true;
       LaneKey lane = waiting_.top().lane;
       waiting_.pop();
       push(lane, entry);
@@ -190,7 +205,7 @@ void Queue::hurry(const Waiting& waiting) {
   LaneEntry entry;
   entry.id = waiting.id;
   entry.warned = waiting.warned;
-  entry.hurried = true;
+  entry.hurried = entry.tried = true;
   push(waiting.lane, entry);
 }
 
@@ -227,6 +242,19 @@ void Queue::run_now(spool::QueueId id, bool forced) {
 
 // ---- attempts
 
+// An attempt takes part of what may go on at once, and gives it back.
+void Queue::occupy(const Lanes::Started& started) {
+  ++active_;
+  if (!started.proven) ++slow_;
+  if (started.retry) ++retries_;
+}
+
+void Queue::vacate(const Lanes::Started& started) {
+  --active_;
+  if (!started.proven) --slow_;
+  if (started.retry) --retries_;
+}
+
 // Not from within itself: an attempt that ends without waiting comes back here, and ten thousand such in a row would
 // each stand on the stack of the one before.
 void Queue::pump() {
@@ -240,7 +268,10 @@ void Queue::pump() {
       started = overdue_.front();
       overdue_.pop_front();
     } else {
-      auto next = lanes_.take(now, slow_ >= slow_at_once);
+      Lanes::Round up_to = Lanes::Round::retries;
+      if (slow_ >= slow_at_once) up_to = Lanes::Round::proven;
+      else if (retries_ >= retries_at_once) up_to = Lanes::Round::untried;
+      auto next = lanes_.take(now, up_to);
       if (!next) break;
       started = *next;
     }
@@ -249,8 +280,7 @@ void Queue::pump() {
       held_back_[started.entry.id] = started;
       continue;
     }
-    ++active_;
-    if (!started.proven) ++slow_;
+    occupy(started);
     scope_.spawn(attempt(started, last_look));
   }
   pumping_ = false;
@@ -264,8 +294,7 @@ event::Task<> Queue::attempt(Lanes::Started started, bool last_look) {
   if (message != nullptr && started.lane == lane_key(unsorted) && !started.entry.forced) {
     lanes_.end(started);
     under_way_.erase(id);
-    --active_;
-    if (!started.proven) --slow_;
+    vacate(started);
     if (!held_back_.contains(id)) sort_in(message, started.entry);
     settle(id, After());
     pump();
@@ -278,8 +307,7 @@ event::Task<> Queue::attempt(Lanes::Started started, bool last_look) {
   }
   if (!last_look) lanes_.end(started);
   under_way_.erase(id);
-  --active_;
-  if (!started.proven) --slow_;
+  vacate(started);
   settle(id, after);
   pump();
   attempt_ended_.fire();
@@ -325,6 +353,7 @@ void Queue::settle(const spool::QueueId& id, const After& after) {
   LaneEntry entry;
   entry.id = id;
   entry.warned = after.warned;
+  entry.tried = true;
   switch (after.what) {
     case After::What::waits:
       if (asked) hurry(Waiting{after.due, id, after.lane == 0 ? lane_key(unsorted) : after.lane, after.warned});
@@ -345,37 +374,6 @@ bool Queue::hold(const spool::QueueId& id) {
 void Queue::let_go(const spool::QueueId& id, const After& after) {
   under_way_.erase(id);
   settle(id, after);
-  pump();
-}
-
-// ---- the journal
-
-// Messages for closed sites stay in the journal untouched; when they keep too much of it, the oldest move to deferred/.
-void Queue::relieve_journal() {
-  constexpr std::size_t step = 256, segments_to_keep = 4;
-  if (++since_relief_ < step || relieving_) return;
-  since_relief_ = 0;
-  auto oldest = spool.oldest_pinned(segments_to_keep);
-  if (oldest.empty()) return;
-  relieving_ = true;
-  scope_.spawn(move_out(std::move(oldest)));
-}
-
-event::Task<> Queue::move_out(std::vector<spool::QueueId> ids) {
-  for (const auto& id : ids) {
-    if (stopping_) break;
-    if (!hold(id)) continue;
-    take_from_memory(id);
-    auto message = co_await spool.load(id);
-    if (message) {
-      auto moved = co_await spool.defer(*message);
-      if (!moved) log.panic(fmt::format("{}: could not be moved to deferred/: {}", id.text(), moved.error().text()));
-    }
-    under_way_.erase(id);
-    asked_again_.erase(id);      // its turn comes in its lane
-    if (auto again = held_back_.extract(id); !again.empty()) push(again.mapped().lane, again.mapped().entry);
-  }
-  relieving_ = false;
   pump();
 }
 

@@ -129,6 +129,8 @@ class Queue {
   bool keep_in_memory(const std::shared_ptr<spool::Message>& message);
   std::shared_ptr<spool::Message> take_from_memory(const spool::QueueId& id);
   void pump();
+  void occupy(const Lanes::Started& started);
+  void vacate(const Lanes::Started& started);
   event::Task<> attempt(Lanes::Started started, bool last_look);
   event::Task<std::shared_ptr<spool::Message>> load(Lanes::Started* started, After* after);
   void settle(const spool::QueueId& id, const After& after);
@@ -155,7 +157,7 @@ class Queue {
   std::unordered_map<spool::QueueId, Lanes::Started> held_back_;     // came up while somebody held the message
   std::deque<Lanes::Started> overdue_;                               // expired, or due for a warning, in closed lanes
   std::unordered_map<LaneKey, std::deque<std::coroutine_handle<>>> patient_;
-  std::size_t active_ = 0, slow_ = 0, patient_count_ = 0, since_relief_ = 0;
+  std::size_t active_ = 0, slow_ = 0, retries_ = 0, patient_count_ = 0, since_relief_ = 0;
   event::Timer clock_, save_timer_;
   event::Trigger attempt_ended_;
   std::string site_file_;

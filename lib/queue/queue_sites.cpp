@@ -25,13 +25,11 @@ event::Task<Lanes::Admission> Queue::enter(LaneKey site, std::string name, std::
     };
     // Who waits here takes no part of the attempts at once: others go on.
     ++patient_count_;
-    --active_;
-    if (!from->proven) --slow_;
+    vacate(*from);
     pump();
     Wait wait{&patient_[site]};
     co_await wait;
-    ++active_;
-    if (!from->proven) ++slow_;
+    occupy(*from);
     --patient_count_;
   }
 }

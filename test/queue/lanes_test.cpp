@@ -125,6 +125,49 @@ TEST_CASE("a message alone in its lane is taken within two turns of one with 100
   CHECK((first->lane == play.key("small") || second->lane == play.key("small")));
 }
 
+TEST_CASE("mail that was tried in vain never holds up new mail") {
+  Play play;
+  for (int i = 0; i < 1000; ++i) {
+    LaneEntry entry = entry_number(play.next++);
+    entry.tried = true;
+    std::string name = "tried " + std::to_string(i);
+    play.lanes.push(lane_key(name), name, play.options, entry);
+  }
+  CHECK_FALSE(play.lanes.take(play.now, Lanes::Round::untried));      // the retries' part is full
+  play.push("new");
+  auto started = play.lanes.take(play.now, Lanes::Round::untried);
+  REQUIRE(started);
+  CHECK(started->lane == play.key("new"));
+  CHECK_FALSE(started->retry);
+  CHECK_FALSE(play.lanes.take(play.now, Lanes::Round::untried));
+  auto retry = play.take();
+  REQUIRE(retry);
+  CHECK(retry->retry);
+  CHECK(retry->entry.tried);
+
+  SECTION("also in a lane that has stood among the retries") {
+    play.push("tried 500");
+    auto mixed = play.lanes.take(play.now, Lanes::Round::untried);
+    REQUIRE(mixed);
+    CHECK(mixed->lane == play.key("tried 500"));
+    CHECK_FALSE(mixed->retry);
+  }
+  SECTION("but not to a site that is closed") {
+    REQUIRE(play.enter("new", *started) == Admission::admitted);
+    play.leave("new", Visit::unreachable);
+    play.lanes.end(*started);
+    play.push("new");
+    play.now += 11min;
+    CHECK_FALSE(play.lanes.take(play.now, Lanes::Round::untried));
+    bool probed = false;
+    for (int i = 0; i < 1000 && !probed; ++i) {
+      auto next = play.take();
+      probed = next && next->lane == play.key("new") && next->retry;
+    }
+    CHECK(probed);
+  }
+}
+
 TEST_CASE("lanes that may be dead never hold up those that served lately") {
   Play play;
   play.push("good", 2);
@@ -144,7 +187,7 @@ TEST_CASE("lanes that may be dead never hold up those that served lately") {
     CHECK(started->proven == (started->lane == play.key("good")));
   }
   CHECK(good == 2);
-  CHECK_FALSE(play.lanes.take(play.now, true));       // its window is full; the others may not
+  CHECK_FALSE(play.lanes.take(play.now, Lanes::Round::proven));       // its window is full; the others may not
   CHECK(play.take());
 }
 
