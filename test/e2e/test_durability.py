@@ -160,7 +160,7 @@ def test_damaged_files_of_a_spool_are_set_aside_and_everything_else_is_delivered
     assert data.count(b"text 3\r\n") == 1
     segment.write_bytes(data.replace(b"text 3\r\n", b"rust 3\r\n"))
     # D-101 and what is nobody's.
-    leftovers = [shard / "deferred" / "ab" / (".new-" + waiting[0]), shard / "large" / (waiting[0][:-2] + "0z")]
+    leftovers = [shard / "deferred" / "ab" / (".new-0" + waiting[0][1:]), shard / "large" / (waiting[0][:-2] + "0z")]
     foreign = [shard / "deferred" / "ab" / "#1234", shard / "deferred" / "ab" / "README", shard / "journal" / "000777.seg", shard / "journal" / "lost"]
     for path in [*leftovers, *foreign]:
         place(path, b"what is this? " * 1000)
