@@ -136,7 +136,8 @@ event::Task<After> Attempt::finish() {
   std::string id = message_->id.text();
   Duration queue_time = std::chrono::duration_cast<Duration>(std::chrono::system_clock::now() - message_->envelope.received);
   auto finished = co_await queue_.spool.finish(message_);
-  if (!finished) {
+  // Recovery, which reads deferred/ meanwhile, may have found everybody settled and taken it away.
+  if (!finished && finished.error().fault() != Fault::not_found) {
     queue_.log.panic(fmt::format("{}: the end could not be recorded: {}", id, finished.error().text()));
     after.what = After::What::waits;
     after.due = std::chrono::system_clock::now() + after_trouble;

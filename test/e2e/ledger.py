@@ -122,7 +122,7 @@ class Account:
 
     def __init__(self, sent, copies, queued=()):
         self.lost, self.ghosts, self.corrupt, self.misrouted = [], [], [], []
-        self.maildir_duplicates, self.mbox_duplicates = [], []
+        self.maildir_duplicates, self.mbox_duplicates, self.relay_duplicates = [], [], []
         self.answers = collections.Counter(entry.answer for entry in sent.values())
         queued = set(queued)
         counts = collections.Counter()
@@ -136,7 +136,7 @@ class Account:
             counts[(copy.id, copy.recipient, copy.mailbox)] += 1
         for (id, recipient, mailbox), count in counts.items():
             if count > 1:
-                (self.mbox_duplicates if mailbox == "mbox" else self.maildir_duplicates).extend([(id, recipient)] * (count - 1))
+                (self.mbox_duplicates if mailbox == "mbox" else self.relay_duplicates if mailbox == "relay" else self.maildir_duplicates).extend([(id, recipient)] * (count - 1))
         there = {(id, recipient) for id, recipient, _ in counts} | queued
         for entry in sent.values():
             if entry.answer == "ACK":

@@ -228,3 +228,19 @@ def test_an_mx_of_somebody_else_never_leads_to_where_no_mail_host_is(internet, a
     id = send(mansio, "x@evil.test")
     assert report_for(mansio, id, "x@evil.test")["Status"] == ("5.4.6" if address in ("127.0.0.1",) else "5.4.4")
     assert mansio.log().count(" <= ") == 2      # the message and its report
+
+
+def test_mail_for_several_destinations_does_not_wait_for_the_one_that_is_out_of_reach(internet):
+    """The first recipient's host is known to be dead: the others get theirs at once, here and far, each once."""
+    internet.names.site("dead.test", "127.0.0.9")
+    mansio = internet.start()
+    deferred(mansio, send(mansio, "x@dead.test"), "x@dead.test")
+    id = send(mansio, "x@dead.test", "bob@ex.test", "y@good.test")
+    deferred(mansio, id, "x@dead.test")
+    delivered(mansio, id, "bob@ex.test")
+    delivered(mansio, id, "y@good.test")
+    never_bounced(mansio, id)
+    internet.sink("127.0.0.9")
+    assert mansio.sendmail("-q").returncode == 0
+    mansio.wait_idle()
+    assert len(mansio.maildir()) == 1 and [len(sink.taken()) for sink in internet.sinks] == [1, 2]
