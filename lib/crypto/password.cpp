@@ -20,6 +20,7 @@ struct Scheme {
   Hash hash = Hash::sha256;          // of salted ones
   std::string_view prefix = {};      // of crypt(3)'s: what the hash begins with; empty: any that begins with '$'
   std::string_view make = {};        // what crypt_gensalt is asked for; empty: new entries are not made
+  unsigned long cost = 0;            // of new entries, in the method's own measure: about a tenth of a second; 0: its default
 };
 
 constexpr Scheme schemes[] = {
@@ -28,8 +29,8 @@ constexpr Scheme schemes[] = {
     {.name = "CLEARTEXT", .kind = Scheme::Kind::plain},
     {.name = "CRYPT", .kind = Scheme::Kind::crypt, .make = "$y$"},
     {.name = "SHA256-CRYPT", .kind = Scheme::Kind::crypt, .prefix = "$5$"},
-    {.name = "SHA512-CRYPT", .kind = Scheme::Kind::crypt, .prefix = "$6$", .make = "$6$"},
-    {.name = "BLF-CRYPT", .kind = Scheme::Kind::crypt, .prefix = "$2", .make = "$2b$"},
+    {.name = "SHA512-CRYPT", .kind = Scheme::Kind::crypt, .prefix = "$6$", .make = "$6$", .cost = 100'000},
+    {.name = "BLF-CRYPT", .kind = Scheme::Kind::crypt, .prefix = "$2", .make = "$2b$", .cost = 10},
     {.name = "SSHA256", .kind = Scheme::Kind::salted, .hash = Hash::sha256},
     {.name = "SSHA512", .kind = Scheme::Kind::salted, .hash = Hash::sha512},
     {.name = "SCRAM-SHA-256", .kind = Scheme::Kind::scram},
@@ -189,7 +190,7 @@ Result<std::string> make_password_entry(std::string_view name, std::string_view 
     return entry + base64_encode(digest(scheme->hash, salted.view()) + salt);
   }
   if (scheme->kind == Scheme::Kind::scram) {
-    return entry + format_scram_keys(derive_scram_keys(Hash::sha256, text.view(), random_bytes(16), scram_iterations_min));
+    return entry + format_scram_keys(derive_scram_keys(Hash::sha256, text.view(), random_bytes(16), scram_iterations_new));
   }
   if (scheme->make.empty()) return fail(Fault::invalid, "new passwords are not written as {" + std::string(scheme->name) + "}");
   // crypt(3) knows no more than 511 octets, bcrypt looks at 72: one that is cut would be weaker than it looks.
@@ -199,7 +200,7 @@ Result<std::string> make_password_entry(std::string_view name, std::string_view 
   std::string random = random_bytes(32);
   char setting[CRYPT_GENSALT_OUTPUT_SIZE];
   // `make` is a literal, so data() ends with a NUL.
-  if (crypt_gensalt_rn(scheme->make.data(), 0, random.data(), static_cast<int>(random.size()), setting, sizeof setting) == nullptr) {
+  if (crypt_gensalt_rn(scheme->make.data(), scheme->cost, random.data(), static_cast<int>(random.size()), setting, sizeof setting) == nullptr) {
     return fail(Fault::system, "libcrypt makes no salt");
   }
   auto hash = crypt_hash(text.view(), setting);

@@ -27,7 +27,7 @@ class Decoy {
 
  private:
   crypto::Secret secret_;
-  std::uint32_t iterations_ = crypto::scram_iterations_min;
+  std::uint32_t iterations_ = crypto::scram_iterations_new;
   std::size_t salt_size_ = 16;
 };
 

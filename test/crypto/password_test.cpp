@@ -91,6 +91,13 @@ TEST_CASE("A new entry opens to its password, and no two are the same") {
   CHECK(check_password(*make_password_entry("SCRAM-SHA-256", "j\xc3\xb6rg"), "jo\xcc\x88rg") == true);
 }
 
+TEST_CASE("A new entry costs a guesser something") {
+  CHECK(make_password_entry("BLF-CRYPT", "x")->starts_with("{BLF-CRYPT}$2b$10$"));
+  CHECK(make_password_entry("SHA512-CRYPT", "x")->starts_with("{SHA512-CRYPT}$6$rounds=100000$"));
+  CHECK(make_password_entry("CRYPT", "x")->starts_with("{CRYPT}$y$"));
+  CHECK(make_password_entry("SCRAM-SHA-256", "x")->starts_with("{SCRAM-SHA-256}16384,"));
+}
+
 TEST_CASE("No new entry for a scheme that is not written, a password that is unusable or would be cut") {
   CHECK_FALSE(make_password_entry("PLAIN", "x").has_value());
   CHECK_FALSE(make_password_entry("SHA256-CRYPT", "x").has_value());

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/encoding.hpp"
+#include "crypto/password.hpp"
 #include "sasl/decoy.hpp"
 #include "sasl/scram_client.hpp"
 #include "sasl/scram_server.hpp"
@@ -150,7 +151,11 @@ TEST_CASE("SCRAM: an unknown user is shown the same salt each time, of the usual
   CHECK(one == shown("nobody", the_decoy()));
   CHECK(one != shown("nobody2", the_decoy()));
   CHECK(one != shown("nobody", Decoy()));
-  CHECK(one.size() == text_of(Challenge(join({"r=abc", vectors[1].server_nonce, ",s=", vectors[1].salt, ",i=4096"}))).size());
+  CHECK(one.size() == text_of(Challenge(join({"r=abc", vectors[1].server_nonce, ",s=", vectors[1].salt, ",i=16384"}))).size());
+  auto made = crypto::scram_keys_of(crypto::make_password_entry("SCRAM-SHA-256", "pencil").value()).value();
+  auto default_keys = Decoy().keys("nobody", crypto::Hash::sha256);
+  CHECK(default_keys.iterations == made->iterations);
+  CHECK(default_keys.salt.size() == made->salt.size());
   Decoy other;
   other.shape(10000, 32);
   auto keys = other.keys("nobody", crypto::Hash::sha256);
