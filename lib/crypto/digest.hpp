@@ -11,7 +11,7 @@ namespace mansio::crypto {
 
 enum class Hash : std::uint8_t { sha1, sha256, sha512 };
 
-std::size_t digest_size(Hash hash) noexcept;   // octets
+std::size_t digest_size(Hash hash) noexcept;  // octets
 std::string digest(Hash hash, std::string_view data);
 std::string hmac(Hash hash, std::string_view key, std::string_view data);
 

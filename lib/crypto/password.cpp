@@ -17,10 +17,10 @@ namespace {
 struct Scheme {
   std::string_view name;
   enum class Kind : std::uint8_t { plain, crypt, salted, scram } kind;
-  Hash hash = Hash::sha256;          // of salted ones
-  std::string_view prefix = {};      // of crypt(3)'s: what the hash begins with; empty: any that begins with '$'
-  std::string_view make = {};        // what crypt_gensalt is asked for; empty: new entries are not made
-  unsigned long cost = 0;            // of new entries, in the method's own measure: about a tenth of a second; 0: its default
+  Hash hash = Hash::sha256;      // of salted ones
+  std::string_view prefix = {};  // of crypt(3)'s: what the hash begins with; empty: any that begins with '$'
+  std::string_view make = {};    // what crypt_gensalt is asked for; empty: new entries are not made
+  unsigned long cost = 0;  // of new entries, in the method's own measure: about a tenth of a second; 0: its default
 };
 
 constexpr Scheme schemes[] = {
@@ -38,7 +38,7 @@ constexpr Scheme schemes[] = {
 
 struct ParsedEntry {
   const Scheme* scheme = nullptr;
-  std::string value;             // bytes for salted ones, text else
+  std::string value;  // bytes for salted ones, text else
   bool locked = false;
 };
 
@@ -131,14 +131,15 @@ Result<bool> check_crypt_password(const ParsedEntry& entry, std::string_view pas
 bool check_salted(const ParsedEntry& entry, std::string_view password) {
   std::size_t size = digest_size(entry.scheme->hash);
   Secret salted(std::string(password) + entry.value.substr(size));
-  return equal_in_constant_time(digest(entry.scheme->hash, salted.view()), std::string_view(entry.value).substr(0, size));
+  return equal_in_constant_time(digest(entry.scheme->hash, salted.view()),
+                                std::string_view(entry.value).substr(0, size));
 }
 
 Result<bool> check_scram(const ParsedEntry& entry, std::string_view password) {
   auto keys = parse_scram_keys(entry.value);
   if (!keys) return std::unexpected(keys.error());
   auto prepared = saslprep(password);
-  Secret text(prepared ? std::string_view(*prepared) : password);   // as much work for one that can't match
+  Secret text(prepared ? std::string_view(*prepared) : password);  // as much work for one that can't match
   auto made = derive_scram_keys(keys->hash, text.view(), keys->salt, keys->iterations);
   return prepared && equal_in_constant_time(made.stored_key, keys->stored_key);
 }
@@ -166,6 +167,11 @@ Result<bool> check_password(std::string_view entry, std::string_view password) {
   return false;
 }
 
+bool is_locked(std::string_view entry) {
+  auto parsed = parse_entry(entry);
+  return parsed && parsed->locked;
+}
+
 Result<std::optional<ScramKeys>> scram_keys_of(std::string_view entry) {
   auto parsed = parse_entry(entry);
   if (!parsed) return std::unexpected(parsed.error());
@@ -190,9 +196,11 @@ Result<std::string> make_password_entry(std::string_view name, std::string_view 
     return entry + base64_encode(digest(scheme->hash, salted.view()) + salt);
   }
   if (scheme->kind == Scheme::Kind::scram) {
-    return entry + format_scram_keys(derive_scram_keys(Hash::sha256, text.view(), random_bytes(16), scram_iterations_new));
+    return entry +
+           format_scram_keys(derive_scram_keys(Hash::sha256, text.view(), random_bytes(16), scram_iterations_new));
   }
-  if (scheme->make.empty()) return fail(Fault::invalid, "new passwords are not written as {" + std::string(scheme->name) + "}");
+  if (scheme->make.empty())
+    return fail(Fault::invalid, "new passwords are not written as {" + std::string(scheme->name) + "}");
   // crypt(3) knows no more than 511 octets, bcrypt looks at 72: one that is cut would be weaker than it looks.
   if (text.view().size() >= CRYPT_MAX_PASSPHRASE_SIZE || (scheme->prefix == "$2" && text.view().size() > 72)) {
     return fail(Fault::too_long, "the password is too long for its scheme");
@@ -200,7 +208,8 @@ Result<std::string> make_password_entry(std::string_view name, std::string_view 
   std::string random = random_bytes(32);
   char setting[CRYPT_GENSALT_OUTPUT_SIZE];
   // `make` is a literal, so data() ends with a NUL.
-  if (crypt_gensalt_rn(scheme->make.data(), scheme->cost, random.data(), static_cast<int>(random.size()), setting, sizeof setting) == nullptr) {
+  if (crypt_gensalt_rn(scheme->make.data(), scheme->cost, random.data(), static_cast<int>(random.size()), setting,
+                       sizeof setting) == nullptr) {
     return fail(Fault::system, "libcrypt makes no salt");
   }
   auto hash = crypt_hash(text.view(), setting);

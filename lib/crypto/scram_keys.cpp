@@ -28,7 +28,8 @@ Result<ScramKeys> parse_scram_keys(std::string_view text) {
   }
   ScramKeys keys;
   keys.iterations = static_cast<std::uint32_t>(*iterations);
-  for (auto [field, value] : {std::pair(fields[1], &keys.salt), {fields[2], &keys.stored_key}, {fields[3], &keys.server_key}}) {
+  for (auto [field, value] :
+       {std::pair(fields[1], &keys.salt), {fields[2], &keys.stored_key}, {fields[3], &keys.server_key}}) {
     auto bytes = base64_decode(field);
     if (!bytes) return fail(Fault::invalid, "SCRAM's salt and keys are base64");
     *value = std::move(*bytes);

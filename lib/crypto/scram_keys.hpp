@@ -11,9 +11,9 @@
 
 namespace mansio::crypto {
 
-inline constexpr std::uint32_t scram_iterations_min = 4096;      // RFC 7677 §4
-inline constexpr std::uint32_t scram_iterations_new = 16384;     // of keys that we make
-inline constexpr std::uint32_t scram_iterations_max = 1'000'000;   // about a third of a second
+inline constexpr std::uint32_t scram_iterations_min = 4096;       // RFC 7677 §4
+inline constexpr std::uint32_t scram_iterations_new = 16384;      // of keys that we make
+inline constexpr std::uint32_t scram_iterations_max = 1'000'000;  // about a third of a second
 
 struct ScramKeys {
   Hash hash = Hash::sha256;

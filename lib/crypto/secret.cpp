@@ -32,7 +32,7 @@ Secret& Secret::operator=(Secret&& other) noexcept {
 Secret::~Secret() { wipe(text_); }
 
 void wipe(std::string& text) noexcept {
-  text.resize(text.capacity());   // no allocation: it has the room
+  text.resize(text.capacity());  // no allocation: it has the room
   OPENSSL_cleanse(text.data(), text.size());
   text.clear();
 }

@@ -29,7 +29,7 @@ bool read_pairs(std::string_view text, Take take) {
   for (auto pair : split(text.substr(0, text.size() - 2), separator)) {
     std::size_t end = pair.find('=');
     if (end == std::string_view::npos || end == 0 || has_control(pair)) return false;
-    if (!std::ranges::all_of(pair.substr(0, end), is_alpha)) return false;   // RFC 7628 §3.1
+    if (!std::ranges::all_of(pair.substr(0, end), is_alpha)) return false;  // RFC 7628 §3.1
     if (!take(pair.substr(0, end), pair.substr(end + 1))) return false;
   }
   return true;
@@ -50,10 +50,12 @@ Result<BearerMessage> parse_oauthbearer(std::string_view text) {
   if (!text.starts_with("n,") && !text.starts_with("y,")) return no_bearer("OAUTHBEARER without a GS2 header");
   std::string_view rest = text.substr(2);
   std::size_t end = rest.find(',');
-  if (end == std::string_view::npos || rest.substr(end + 1, 1) != "\x01") return no_bearer("OAUTHBEARER without a GS2 header");
+  if (end == std::string_view::npos || rest.substr(end + 1, 1) != "\x01")
+    return no_bearer("OAUTHBEARER without a GS2 header");
   BearerMessage out;
   if (end > 0) {
-    auto name = rest.starts_with("a=") ? unescape_name(rest.substr(2, end - 2)) : Result<std::string>(fail(Fault::invalid, ""));
+    auto name =
+        rest.starts_with("a=") ? unescape_name(rest.substr(2, end - 2)) : Result<std::string>(fail(Fault::invalid, ""));
     if (!name) return no_bearer("OAUTHBEARER with a broken authorization identity");
     out.user = std::move(*name);
   }
@@ -94,7 +96,8 @@ Step BearerServer::told(const Answer& answer) {
   if (failed == nullptr || failed->reason != Failed::Reason::denied) return step;
   failed_ = std::move(*failed);
   // XOAUTH2's word for the same has the status of HTTP.
-  return Challenge(form_ == Form::xoauth2 ? R"({"status":"401","schemes":"bearer","scope":"mail"})" : R"({"status":"invalid_token"})");
+  return Challenge(form_ == Form::xoauth2 ? R"({"status":"401","schemes":"bearer","scope":"mail"})"
+                                          : R"({"status":"invalid_token"})");
 }
 
 }  // namespace mansio::sasl

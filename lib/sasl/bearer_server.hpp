@@ -12,8 +12,8 @@
 namespace mansio::sasl {
 
 struct BearerMessage {
-  std::string user;       // empty: OAUTHBEARER without an authzid
-  std::string_view token;   // within the text that was parsed
+  std::string user;        // empty: OAUTHBEARER without an authzid
+  std::string_view token;  // within the text that was parsed
 };
 Result<BearerMessage> parse_oauthbearer(std::string_view text);
 Result<BearerMessage> parse_xoauth2(std::string_view text);
@@ -28,7 +28,7 @@ class BearerServer final : public Server {
   Step told(const Answer& answer) override;
 
   std::string user_;
-  std::optional<Failed> failed_;   // said after the client's last word
+  std::optional<Failed> failed_;  // said after the client's last word
   Form form_;
 };
 

@@ -1,5 +1,5 @@
-// Channel binding (RFC 5056): bytes that both ends of one TLS session share and nobody between them has. Opaque here; lib/net
-// takes them from OpenSSL. tls-unique is left out: TLS 1.3 has none, and before that it can be forged.
+// Channel binding (RFC 5056): bytes that both ends of one TLS session share and nobody between them has. Opaque here;
+// lib/net takes them from OpenSSL. tls-unique is left out: TLS 1.3 has none, and before that it can be forged.
 #pragma once
 #include <optional>
 #include <string>
@@ -8,8 +8,8 @@
 namespace mansio::sasl {
 
 struct ChannelBindings {
-  std::string exporter;           // tls-exporter, RFC 9266: EXPORTER-Channel-Binding, 32 octets; empty: none
-  std::string server_end_point;   // tls-server-end-point, RFC 5929 §4: digest of the server's certificate; empty: none
+  std::string exporter;          // tls-exporter, RFC 9266: EXPORTER-Channel-Binding, 32 octets; empty: none
+  std::string server_end_point;  // tls-server-end-point, RFC 5929 §4: digest of the server's certificate; empty: none
 
   bool any() const noexcept { return !exporter.empty() || !server_end_point.empty(); }
 

@@ -12,7 +12,7 @@ namespace {
 struct ClientRow {
   std::string_view name;
   enum class Shows : std::uint8_t { certificate, token, proof, bound_proof, password } shows;
-  std::unique_ptr<Client> (*make)(const Credentials& credentials);   // null: SCRAM, which needs the context
+  std::unique_ptr<Client> (*make)(const Credentials& credentials);  // null: SCRAM, which needs the context
 };
 
 constexpr ClientRow client_rows[] = {
@@ -23,7 +23,9 @@ constexpr ClientRow client_rows[] = {
     {"SCRAM-SHA-256", ClientRow::Shows::proof, nullptr},
     {"PLAIN", ClientRow::Shows::password, make_plain_client},
     {"LOGIN", ClientRow::Shows::password,
-     [](const Credentials& credentials) -> std::unique_ptr<Client> { return std::make_unique<LoginClient>(credentials); }},
+     [](const Credentials& credentials) -> std::unique_ptr<Client> {
+       return std::make_unique<LoginClient>(credentials);
+     }},
 };
 
 bool names(const std::vector<std::string>& list, std::string_view name) {
@@ -51,7 +53,8 @@ std::string_view choose_mechanism(const ClientContext& context, const Credential
   return "";
 }
 
-std::unique_ptr<Client> make_client(std::string_view mechanism, const ClientContext& context, const Credentials& credentials) {
+std::unique_ptr<Client> make_client(std::string_view mechanism, const ClientContext& context,
+                                    const Credentials& credentials) {
   auto row = std::ranges::find(client_rows, mechanism, &ClientRow::name);
   if (row == std::end(client_rows) || !fits(*row, context, credentials)) return nullptr;
   if (row->make != nullptr) return row->make(credentials);

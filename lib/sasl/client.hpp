@@ -4,8 +4,8 @@
 //   finish()    when the server said 235: an error means that it did not prove what it has to (SCRAM), so it is not
 //               the server that we know
 // SCRAM's respond() derives keys, up to a third of a second at a million iterations: call it off the loop.
-// Errors never hold a secret: Fault::invalid (the credentials, or the server's words), Fault::denied (the server says no, or
-// is not who it should be).
+// Errors never hold a secret: Fault::invalid (the credentials, or the server's words), Fault::denied (the server says
+// no, or is not who it should be).
 #pragma once
 #include <memory>
 #include <optional>
@@ -41,17 +41,18 @@ class Client {
 };
 
 struct ClientContext {
-  std::vector<std::string> offered;   // by the server's EHLO, after TLS if there is any
-  std::vector<std::string> allowed;   // by the configuration; empty: all
-  bool clear_allowed = false;         // the password or token may be shown: the connection is verified, or the admin said so
+  std::vector<std::string> offered;  // by the server's EHLO, after TLS if there is any
+  std::vector<std::string> allowed;  // by the configuration; empty: all
+  bool clear_allowed = false;  // the password or token may be shown: the connection is verified, or the admin said so
   ChannelBindings bindings;
 };
 
-// The best mechanism that both sides have and the credentials fit, or "" for none: EXTERNAL, the tokens', SCRAM-SHA-256-PLUS,
-// SCRAM-SHA-256, PLAIN, LOGIN.
+// The best mechanism that both sides have and the credentials fit, or "" for none: EXTERNAL, the tokens',
+// SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN.
 std::string_view choose_mechanism(const ClientContext& context, const Credentials& credentials);
 
 // For a name that choose_mechanism gave; nullptr for others. Keeps copies of both.
-std::unique_ptr<Client> make_client(std::string_view mechanism, const ClientContext& context, const Credentials& credentials);
+std::unique_ptr<Client> make_client(std::string_view mechanism, const ClientContext& context,
+                                    const Credentials& credentials);
 
 }  // namespace mansio::sasl

@@ -26,7 +26,8 @@ crypto::ScramKeys Decoy::keys(std::string_view user, crypto::Hash hash) const {
 }
 
 std::size_t Decoy::pick(std::string_view user, std::size_t count) const {
-  std::string bytes = crypto::hmac(crypto::Hash::sha256, secret_.view(), "pick" + std::string(1, '\0') + std::string(user));
+  std::string bytes =
+      crypto::hmac(crypto::Hash::sha256, secret_.view(), "pick" + std::string(1, '\0') + std::string(user));
   std::uint64_t value = 0;
   for (char c : bytes.substr(0, 8)) value = value << 8 | static_cast<unsigned char>(c);
   return static_cast<std::size_t>(value % count);

@@ -13,10 +13,11 @@ namespace mansio::sasl {
 
 class Decoy {
  public:
-  Decoy();                                     // a fresh secret, for the life of the process
-  explicit Decoy(std::string_view secret);     // one that is kept, so that a restart does not tell either; 32 octets
+  Decoy();                                  // a fresh secret, for the life of the process
+  explicit Decoy(std::string_view secret);  // one that is kept, so that a restart does not tell either; 32 octets
 
-  // SCRAM keys that no password opens. Iterations and size of the salt are those of the file's real entries (see shape).
+  // SCRAM keys that no password opens. Iterations and size of the salt are those of the file's real entries (see
+  // shape).
   crypto::ScramKeys keys(std::string_view user, crypto::Hash hash) const;
   // Set once, before the first login: what make_password_entry writes, unless told.
   void shape(std::uint32_t iterations, std::size_t salt_size);

@@ -1,5 +1,5 @@
-// EXTERNAL (RFC 4422 appendix A): the client's certificate, which TLS has verified, says who it is; the response may ask
-// for one user of those that the certificate allows.
+// EXTERNAL (RFC 4422 appendix A): the client's certificate, which TLS has verified, says who it is; the response may
+// ask for one user of those that the certificate allows.
 #pragma once
 #include <string>
 

@@ -13,7 +13,8 @@ bool is_password(std::string_view text) {
 }
 
 Step ask_password(std::string_view password, const std::string& user) {
-  if (!is_password(password)) return malformed("a password that is empty, too long, not UTF-8 or holds a control character");
+  if (!is_password(password))
+    return malformed("a password that is empty, too long, not UTF-8 or holds a control character");
   return Question(Question::Kind::password, user, crypto::Secret(password));
 }
 

@@ -10,13 +10,16 @@
 namespace mansio::sasl {
 
 Result<std::optional<crypto::Secret>> ScramClient::begin() {
-  if (auto good = check_credential(setup_.credentials.user, user_max, "user name"); !good) return std::unexpected(good.error());
+  if (auto good = check_credential(setup_.credentials.user, user_max, "user name"); !good)
+    return std::unexpected(good.error());
   auto password = setup_.credentials.password.view();
-  if (auto good = check_credential(password, crypto::password_max, "password"); !good) return std::unexpected(good.error());
+  if (auto good = check_credential(password, crypto::password_max, "password"); !good)
+    return std::unexpected(good.error());
   // RFC 5802 §5.1 and §2.2: both prepared.
   auto user = crypto::saslprep(setup_.credentials.user);
   auto prepared = crypto::saslprep(password);
-  if (!user || !prepared) return fail(Fault::invalid, "the user name or the password has characters that SCRAM does not take");
+  if (!user || !prepared)
+    return fail(Fault::invalid, "the user name or the password has characters that SCRAM does not take");
   password_ = crypto::Secret(*prepared);
   crypto::wipe(*prepared);
   if (setup_.bound) {
@@ -27,7 +30,8 @@ Result<std::optional<crypto::Secret>> ScramClient::begin() {
     gs2_ = "p=" + std::string(type) + ",,";
     binding_ = *bytes;
   } else {
-    // RFC 5802 §6: "y" lets the server find out that its offer of -PLUS was taken away. Only who could have bound says so.
+    // RFC 5802 §6: "y" lets the server find out that its offer of -PLUS was taken away. Only who could have bound
+    // says so.
     gs2_ = setup_.bindings.any() ? "y,," : "n,,";
   }
   nonce_ = setup_.nonce.empty() ? base64_encode(crypto::random_bytes(18)) : setup_.nonce;
@@ -55,7 +59,8 @@ Result<crypto::Secret> ScramClient::heard_first(std::string_view challenge) {
   auto first = parse_server_first(challenge);
   if (!first) return std::unexpected(first.error());
   // RFC 5802 §5.1: our nonce, and something of the server's.
-  if (!first->nonce.starts_with(nonce_) || first->nonce.size() == nonce_.size()) return fail(Fault::denied, "SCRAM: the server's nonce is not ours");
+  if (!first->nonce.starts_with(nonce_) || first->nonce.size() == nonce_.size())
+    return fail(Fault::denied, "SCRAM: the server's nonce is not ours");
   // Few would let whoever plays the server guess the password from our proof, many would keep us busy.
   if (first->iterations < crypto::scram_iterations_min || first->iterations > crypto::scram_iterations_max) {
     return fail(Fault::denied, "SCRAM: the server asks for less than 4096 or more than 1000000 iterations");

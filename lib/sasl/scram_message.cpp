@@ -21,7 +21,8 @@ class Fields {
   }
   // Optional extensions: any letter but "m" (RFC 5802 §7: attr-val).
   bool skip_extensions(std::string_view stop) {
-    while (more_ && rest_.size() >= 2 && rest_[1] == '=' && is_alpha(rest_[0]) && stop.find(rest_[0]) == std::string_view::npos) {
+    while (more_ && rest_.size() >= 2 && rest_[1] == '=' && is_alpha(rest_[0]) &&
+           stop.find(rest_[0]) == std::string_view::npos) {
       if (rest_[0] == 'm') return false;
       advance();
     }
@@ -50,14 +51,17 @@ bool is_readable(std::string_view text) {
 
 // cb-name (RFC 5802 §7).
 bool is_binding_name(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '.' || c == '-'; });
+  return !text.empty() && text.size() <= 64 &&
+         std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '.' || c == '-'; });
 }
 
 // gs2-header: gs2-cbind-flag "," [ authzid ] ","
 Result<> parse_gs2(Fields& fields, ClientFirst& out) {
   std::string_view flag = fields.advance();
-  if (flag.starts_with("p=") && is_binding_name(flag.substr(2))) out.binding = flag.substr(2);
-  else if (flag != "n" && flag != "y") return broken("no channel binding flag");
+  if (flag.starts_with("p=") && is_binding_name(flag.substr(2)))
+    out.binding = flag.substr(2);
+  else if (flag != "n" && flag != "y")
+    return broken("no channel binding flag");
   out.flag = flag[0];
   if (fields.done()) return broken("a GS2 header that ends early");
   std::string_view authzid;
@@ -88,9 +92,12 @@ bool is_nonce(std::string_view text) noexcept {
 std::string escape_name(std::string_view name) {
   std::string out;
   for (char c : name) {
-    if (c == '=') out += "=3D";
-    else if (c == ',') out += "=2C";
-    else out += c;
+    if (c == '=')
+      out += "=3D";
+    else if (c == ',')
+      out += "=2C";
+    else
+      out += c;
   }
   return out;
 }
@@ -104,9 +111,12 @@ Result<std::string> unescape_name(std::string_view text) {
     }
     // RFC 5802 §5.1: the server MUST fail for a "=" with anything else behind it.
     std::string_view code = text.substr(i, 3);
-    if (code == "=3D") out += '=';
-    else if (code == "=2C") out += ',';
-    else return broken("a name with a bare =");
+    if (code == "=3D")
+      out += '=';
+    else if (code == "=2C")
+      out += ',';
+    else
+      return broken("a name with a bare =");
     i += 2;
   }
   if (out.empty()) return broken("an empty name");

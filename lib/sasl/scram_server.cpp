@@ -29,11 +29,12 @@ Step ScramServer::heard_first(std::string_view response) {
   if (!user) return malformed("the user's name: " + user.error().text());
   user_ = std::move(*user);
   if (!may_act_as(first_.authzid, user_)) return denied(user_);
-  // RFC 5802 §6: with -PLUS the client binds, to a type that we have; without it must not. A client that could bind and was
-  // offered -PLUS has had the offer taken away by somebody between us.
+  // RFC 5802 §6: with -PLUS the client binds, to a type that we have; without it must not. A client that could bind
+  // and was offered -PLUS has had the offer taken away by somebody between us.
   if ((first_.flag == 'p') != setup_.bound) return malformed("SCRAM: channel binding does not fit the mechanism");
   if (first_.flag == 'y' && setup_.bound_offered) return denied(user_);
-  if (setup_.bound && !setup_.bindings.find(first_.binding)) return malformed("SCRAM: a channel binding that we don't have");
+  if (setup_.bound && !setup_.bindings.find(first_.binding))
+    return malformed("SCRAM: a channel binding that we don't have");
   stage_ = Stage::keys;
   return Question(Question::Kind::keys, user_);
 }
@@ -61,7 +62,7 @@ std::string ScramServer::bound_bytes() const {
 Step ScramServer::heard_final(std::string_view response) {
   auto final = parse_client_final(response);
   if (!final) return malformed(final.error().text());
-  bool right = final->nonce == nonce_;   // RFC 5802 §5.1: the whole of it
+  bool right = final->nonce == nonce_;  // RFC 5802 §5.1: the whole of it
   right &= crypto::equal_in_constant_time(final->binding, bound_bytes());
   // RFC 5802 §3.
   std::string message = first_.bare + "," + server_first_ + "," + final->without_proof;

@@ -25,19 +25,27 @@ bool offers(const ServerContext& context, const Row& row);
 std::unique_ptr<Server> make_scram(const ServerContext& context, bool bound);
 
 constexpr Row rows[] = {
-    {"EXTERNAL", Need::certificate, [](const ServerContext&) -> std::unique_ptr<Server> { return std::make_unique<ExternalServer>(); }},
+    {"EXTERNAL", Need::certificate,
+     [](const ServerContext&) -> std::unique_ptr<Server> { return std::make_unique<ExternalServer>(); }},
     {"SCRAM-SHA-256-PLUS", Need::bound_keys, [](const ServerContext& context) { return make_scram(context, true); }},
     {"SCRAM-SHA-256", Need::keys, [](const ServerContext& context) { return make_scram(context, false); }},
     {"OAUTHBEARER", Need::encryption,
-     [](const ServerContext&) -> std::unique_ptr<Server> { return std::make_unique<BearerServer>(BearerServer::Form::oauthbearer); }},
+     [](const ServerContext&) -> std::unique_ptr<Server> {
+       return std::make_unique<BearerServer>(BearerServer::Form::oauthbearer);
+     }},
     {"XOAUTH2", Need::encryption,
-     [](const ServerContext&) -> std::unique_ptr<Server> { return std::make_unique<BearerServer>(BearerServer::Form::xoauth2); }},
-    {"PLAIN", Need::encryption, [](const ServerContext&) -> std::unique_ptr<Server> { return std::make_unique<PlainServer>(); }},
-    {"LOGIN", Need::encryption, [](const ServerContext&) -> std::unique_ptr<Server> { return std::make_unique<LoginServer>(); }},
+     [](const ServerContext&) -> std::unique_ptr<Server> {
+       return std::make_unique<BearerServer>(BearerServer::Form::xoauth2);
+     }},
+    {"PLAIN", Need::encryption,
+     [](const ServerContext&) -> std::unique_ptr<Server> { return std::make_unique<PlainServer>(); }},
+    {"LOGIN", Need::encryption,
+     [](const ServerContext&) -> std::unique_ptr<Server> { return std::make_unique<LoginServer>(); }},
 };
 
 bool offers(const ServerContext& context, const Row& row) {
-  if (std::ranges::none_of(context.mechanisms, [&](const std::string& name) { return iequals(name, row.name); })) return false;
+  if (std::ranges::none_of(context.mechanisms, [&](const std::string& name) { return iequals(name, row.name); }))
+    return false;
   switch (row.need) {
     case Need::encryption: return context.encrypted;
     case Need::keys: return context.decoy != nullptr;
@@ -50,7 +58,8 @@ bool offers(const ServerContext& context, const Row& row) {
 std::unique_ptr<Server> make_scram(const ServerContext& context, bool bound) {
   ScramServer::Setup setup;
   setup.bound = bound;
-  setup.bound_offered = std::ranges::any_of(rows, [&](const Row& row) { return row.need == Need::bound_keys && offers(context, row); });
+  setup.bound_offered =
+      std::ranges::any_of(rows, [&](const Row& row) { return row.need == Need::bound_keys && offers(context, row); });
   setup.bindings = context.bindings;
   setup.decoy = context.decoy;
   return std::make_unique<ScramServer>(std::move(setup));
@@ -61,9 +70,12 @@ Failed out_of_turn() { return Failed(Failed::Reason::malformed, "a response out 
 }  // namespace
 
 Step Server::note(Step step) {
-  if (std::holds_alternative<Challenge>(step)) turn_ = Turn::client;
-  else if (std::holds_alternative<Question>(step)) turn_ = Turn::back_end;
-  else turn_ = Turn::over;
+  if (std::holds_alternative<Challenge>(step))
+    turn_ = Turn::client;
+  else if (std::holds_alternative<Question>(step))
+    turn_ = Turn::back_end;
+  else
+    turn_ = Turn::over;
   return step;
 }
 

@@ -22,8 +22,8 @@
 
 namespace mansio::sasl {
 
-inline constexpr std::size_t user_max = 320;         // octets: a local part, "@" and a domain
-inline constexpr std::size_t response_max = 9216;    // RFC 4954 §4: a line of 12288 octets of base64
+inline constexpr std::size_t user_max = 320;       // octets: a local part, "@" and a domain
+inline constexpr std::size_t response_max = 9216;  // RFC 4954 §4: a line of 12288 octets of base64
 
 struct Challenge {
   explicit Challenge(std::string what = {}) : data(std::move(what)) {}
@@ -33,29 +33,29 @@ struct Challenge {
 // One question for every back end; one that can't answer a kind says Answer::denied.
 struct Question {
   enum class Kind : std::uint8_t {
-    password,      // is `secret` the password of `user`?
-    keys,          // the SCRAM keys of `user`; no password to see
-    token,         // is `secret` a bearer token that is good for `user`? (user may be empty: the token tells)
-    certificate,   // does the client's certificate allow it to be `user`? (empty: whom it names)
+    password,     // is `secret` the password of `user`?
+    keys,         // the SCRAM keys of `user`; no password to see
+    token,        // is `secret` a bearer token that is good for `user`? (user may be empty: the token tells)
+    certificate,  // does the client's certificate allow it to be `user`? (empty: whom it names)
   };
   Question(Kind what, std::string name, crypto::Secret text = {})
       : user(std::move(name)), secret(std::move(text)), kind(what) {}
-  std::string user;        // prepared by SASLprep, not folded in case: that is the back end's
-  crypto::Secret secret;   // a password is as the client sent it (at most crypto::password_max octets, no control bytes)
+  std::string user;       // prepared by SASLprep, not folded in case: that is the back end's
+  crypto::Secret secret;  // a password is as the client sent it (at most crypto::password_max octets, no control bytes)
   Kind kind;
 };
 
 struct Answer {
   enum class Verdict : std::uint8_t {
     accepted,
-    denied,        // wrong, or no such user: the same to the client
-    unavailable,   // the back end does not work: the client may try later
+    denied,       // wrong, or no such user: the same to the client
+    unavailable,  // the back end does not work: the client may try later
   };
   explicit Answer(Verdict what, std::string name = {}) : user(std::move(name)), verdict(what) {}
   explicit Answer(crypto::ScramKeys found, std::string name = {})
       : user(std::move(name)), keys(std::move(found)), verdict(Verdict::accepted) {}
-  std::string user;                        // as the back end names it; empty: as it was asked
-  std::optional<crypto::ScramKeys> keys;   // to Kind::keys
+  std::string user;                       // as the back end names it; empty: as it was asked
+  std::optional<crypto::ScramKeys> keys;  // to Kind::keys
   Verdict verdict;
 };
 
@@ -66,14 +66,14 @@ struct Done {
 
 struct Failed {
   enum class Reason : std::uint8_t {
-    malformed,     // 501 5.5.2: the client does not speak the mechanism
-    denied,        // 535 5.7.8
-    unavailable,   // 454 4.7.0
+    malformed,    // 501 5.5.2: the client does not speak the mechanism
+    denied,       // 535 5.7.8
+    unavailable,  // 454 4.7.0
   };
   Failed(Reason why, std::string words, std::string name = {})
       : user(std::move(name)), text(std::move(words)), reason(why) {}
-  std::string user;   // who was claimed, when that was heard: from outside, to be escaped
-  std::string text;   // never holds what the client sent
+  std::string user;  // who was claimed, when that was heard: from outside, to be escaped
+  std::string text;  // never holds what the client sent
   Reason reason;
 };
 
@@ -87,8 +87,8 @@ class Server {
 
   // The first step. nullopt: AUTH came without an initial response; "" is "=" (RFC 4954 §4).
   Step begin(std::optional<std::string_view> initial);
-  Step respond(std::string_view response);   // to the last Challenge
-  Step answer(const Answer& answer);         // to the last Question
+  Step respond(std::string_view response);  // to the last Challenge
+  Step answer(const Answer& answer);        // to the last Question
 
  protected:
   Server() = default;
@@ -107,11 +107,11 @@ class Decoy;
 
 // What a session knows when it offers mechanisms.
 struct ServerContext {
-  std::vector<std::string> mechanisms;   // allowed by the configuration; empty: none
-  bool encrypted = false;                // PLAIN, LOGIN and tokens may be used
-  bool certificate = false;              // the client showed one that was verified: EXTERNAL may be used
-  ChannelBindings bindings;              // of the TLS session; none: no -PLUS
-  const Decoy* decoy = nullptr;          // needed for SCRAM; outlives the servers made
+  std::vector<std::string> mechanisms;  // allowed by the configuration; empty: none
+  bool encrypted = false;               // PLAIN, LOGIN and tokens may be used
+  bool certificate = false;             // the client showed one that was verified: EXTERNAL may be used
+  ChannelBindings bindings;             // of the TLS session; none: no -PLUS
+  const Decoy* decoy = nullptr;         // needed for SCRAM; outlives the servers made
 };
 
 // All mechanisms' names, best first.

@@ -39,7 +39,8 @@ constexpr std::string_view nul("\0", 1);
 Result<> check_credential(std::string_view text, std::size_t max, const char* what) {
   if (text.empty()) return fail(Fault::invalid, std::string("no ") + what);
   if (text.size() > max) return fail(Fault::invalid, std::string("the ") + what + " is too long");
-  if (has_control(text) || !is_utf8(text)) return fail(Fault::invalid, std::string("the ") + what + " is not printable UTF-8");
+  if (has_control(text) || !is_utf8(text))
+    return fail(Fault::invalid, std::string("the ") + what + " is not printable UTF-8");
   return {};
 }
 
@@ -86,15 +87,20 @@ std::unique_ptr<Client> make_external_client(const Credentials&) {
 std::unique_ptr<Client> make_oauthbearer_client(const Credentials& credentials) {
   auto good = check_token(credentials);
   // host and port are optional (RFC 7628 §3.1), and known to the server.
-  Result<crypto::Secret> message =
-      join({"n,a=", escape_name(credentials.user), ",\x01" "auth=Bearer ", credentials.token.view(), "\x01\x01"});
+  Result<crypto::Secret> message = join({"n,a=", escape_name(credentials.user),
+                                         ",\x01"
+                                         "auth=Bearer ",
+                                         credentials.token.view(), "\x01\x01"});
   if (!good) message = std::unexpected(good.error());
-  return std::make_unique<OneMessageClient>(std::move(message), "\x01", true);   // RFC 7628 §3.2.3
+  return std::make_unique<OneMessageClient>(std::move(message), "\x01", true);  // RFC 7628 §3.2.3
 }
 
 std::unique_ptr<Client> make_xoauth2_client(const Credentials& credentials) {
   auto good = check_token(credentials);
-  Result<crypto::Secret> message = join({"user=", credentials.user, "\x01" "auth=Bearer ", credentials.token.view(), "\x01\x01"});
+  Result<crypto::Secret> message = join({"user=", credentials.user,
+                                         "\x01"
+                                         "auth=Bearer ",
+                                         credentials.token.view(), "\x01\x01"});
   if (!good) message = std::unexpected(good.error());
   return std::make_unique<OneMessageClient>(std::move(message), "", true);
 }

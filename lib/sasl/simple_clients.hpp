@@ -6,8 +6,8 @@
 
 namespace mansio::sasl {
 
-// All is said in the initial response. A challenge after it is an error report of the token mechanisms, answered so that the
-// server can go on to its refusal.
+// All is said in the initial response. A challenge after it is an error report of the token mechanisms, answered so
+// that the server can go on to its refusal.
 class OneMessageClient final : public Client {
  public:
   OneMessageClient(Result<crypto::Secret> message, std::string last_word, bool may_be_challenged);

@@ -30,6 +30,7 @@ TEST_CASE("An entry of each scheme opens to its password alone") {
     CAPTURE(entry);
     CHECK(check_password_entry(entry).has_value());
     CHECK(check_password(entry, "pencil sharp") == true);
+    CHECK_FALSE(is_locked(entry));
     for (auto wrong : {""sv, "pencil shar"sv, "pencil sharp "sv, "Pencil sharp"sv, "pencil sharp\0"sv, "pencil sharp\n"sv, "\xff"sv}) {
       CHECK(check_password(entry, wrong) == false);
     }
@@ -72,6 +73,7 @@ TEST_CASE("Locked and empty entries let nobody in") {
   for (auto entry : {""sv, "!"sv, "*"sv, "{CRYPT}"sv, "{CRYPT}!$6$abc$def"sv, "{PLAIN}"sv, "{SSHA256}"sv, "{SCRAM-SHA-256}*"sv}) {
     CAPTURE(entry);
     CHECK(check_password_entry(entry).has_value());
+    CHECK(is_locked(entry));
     for (auto password : {""sv, "!"sv, "*"sv, "x"sv}) CHECK(check_password(entry, password) == false);
     CHECK(scram_keys_of(entry).value() == std::nullopt);
   }
