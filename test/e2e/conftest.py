@@ -32,7 +32,8 @@ def mansio(make_mansio):
 # run, and each is named at the end with what it said first. Elsewhere a failure is a failure at once, and everywhere for
 # the tests whose failure may mean lost, doubled or changed mail: a second run would hide what happens now and then.
 AGAIN_AT_MOST = 3
-NEVER_AGAIN = {"test_kill", "test_order", "test_durability", "test_faults", "test_reload", "test_content", "test_bounces", "test_first_mail"}
+NEVER_AGAIN = {"test_kill", "test_order", "test_durability", "test_faults", "test_reload", "test_content", "test_bounces", "test_first_mail",
+               "test_outbound_kill", "test_outbound_replies", "test_outbound_dead", "test_outbound_content", "test_outbound_ways"}
 run_again = []
 
 
