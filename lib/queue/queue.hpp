@@ -120,6 +120,12 @@ class Queue {
     LaneOptions options;
   };
 
+  struct Relief {                // messages on their way out of the journal
+    Relief() = default;
+    std::vector<spool::QueueId> ids;
+    std::size_t next = 0, moved = 0;
+  };
+
   static LaneKey unsorted_lane();
   static LaneKey local_lane();
   LaneOf lane_of(const spool::Message& message) const;
@@ -140,7 +146,8 @@ class Queue {
   void watch_lanes();
   void look_at_overdue(LaneKey site, const std::string& domain);
   void relieve_journal();
-  event::Task<> move_out(std::vector<spool::QueueId> ids);
+  event::Task<> relieve(Relief relief);
+  event::Task<> move_out(Relief* relief);
   event::Task<> save_sites();
   void sites_changed();
 
