@@ -81,6 +81,7 @@ class Attempt {
   event::Task<After> conclude();
   event::Task<After> finish();
   event::Task<After> wait();
+  bool waits_for_site_alone() const;
   event::Task<> report_success(std::vector<Reported> succeeded);
   event::Task<Result<>> report_failures(std::vector<Reported> failed);
   event::Task<Result<>> keep_as_badmail(std::vector<Reported> failed);

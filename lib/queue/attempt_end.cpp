@@ -175,6 +175,16 @@ event::Task<After> Attempt::give_up(Status why) {
   co_return after;
 }
 
+// Does nothing but one site stand between this message and its end? What else waits keeps its own time.
+bool Attempt::waits_for_site_alone() const {
+  auto other = [](const auto& entry) {
+    const Place& place = *entry.second;
+    return !place.done && !place.status.permanent() && place.destination.kind != route::DestinationKind::remote;
+  };
+  auto unsure = [](const std::optional<Status>& refusal) { return refusal && refusal->temporary(); };
+  return sites_.size() == 1 && std::ranges::none_of(places_, other) && std::ranges::none_of(refused_, unsure);
+}
+
 // Into deferred/, until the schedule's next time or until its destination can be reached again.
 event::Task<After> Attempt::wait() {
   auto& progress = message_->progress;
@@ -192,8 +202,8 @@ event::Task<After> Attempt::wait() {
   }
   after.due = progress.next_attempt;
   after.warned = progress.delay_warned;
-  after.lane = unreachable_ != 0 ? unreachable_ : parked_in_;
-  if (after.lane != 0 && sites_.size() == 1 && queue_.closed_why(after.lane) != nullptr) after.what = After::What::in_lane;
+  if (waits_for_site_alone()) after.lane = unreachable_ != 0 ? unreachable_ : parked_in_;
+  if (after.lane != 0 && queue_.closed_why(after.lane) != nullptr) after.what = After::What::in_lane;
   co_return after;
 }
 

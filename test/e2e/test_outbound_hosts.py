@@ -2,6 +2,7 @@
 import collections
 import threading
 
+import outbound
 import pytest
 
 from harness import wait_for
@@ -244,3 +245,18 @@ def test_mail_for_several_destinations_does_not_wait_for_the_one_that_is_out_of_
     assert mansio.sendmail("-q").returncode == 0
     mansio.wait_idle()
     assert len(mansio.maildir()) == 1 and [len(sink.taken()) for sink in internet.sinks] == [1, 2]
+
+
+def test_a_local_recipient_that_waits_keeps_its_own_time_beside_a_site_out_of_reach(internet, monkeypatch):
+    own_time = 'retry = ( { domains = [ "ex.test" ]; schedule = "1s for 1h"; }, {'
+    monkeypatch.setattr(outbound, "CONFIG", outbound.CONFIG.replace("retry = ( {", own_time))
+    internet.names.site("dead.test", "127.0.0.9")
+    mansio = internet.start()
+    mailbox = mansio.directory / "mail" / "bob"
+    mailbox.parent.mkdir(exist_ok=True)
+    mailbox.write_text("no Maildir")
+    id = send(mansio, "bob@ex.test", "far@dead.test")
+    wait_for(lambda: f"{id} == far@dead.test" in mansio.log() and f"{id} == bob@ex.test" in mansio.log(), what="both wait")
+    mailbox.unlink()
+    wait_for(lambda: f"{id} => bob@ex.test" in mansio.log(), what="the local delivery")
+    assert f"{id} Completed" not in mansio.log()
