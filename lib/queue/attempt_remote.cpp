@@ -60,17 +60,20 @@ event::Task<> Attempt::find_site(SiteJob* job) {
   mail::Domain domain = job->places.front()->destination.address.domain();
   auto answer = co_await queue_.finder.find(job->transport, domain);
   job->status = answer.status;
+  auto own = queue_.domain_lane(*message_);
+  bool alone = places_.size() == job->places.size();
   if (answer.status.ok()) {
     job->site = std::move(answer.site);
     job->lane = lane_key(job->site.key);
-    if (places_.size() == job->places.size()) queue_.site_known(started_->lane, job->lane);
+    if (own && alone) queue_.site_known(*own, job->lane);
     co_return;
   }
   for (Place* place : job->places) {
     place->status = answer.status;
     log_outcome(*place);
   }
-  if (!answer.status.temporary() || started_->lane == 0 || places_.size() != job->places.size()) co_return;
+  // Only the domain's own lane: local mailboxes, other destinations and other domains of the site are none of its business.
+  if (!answer.status.temporary() || !alone || own != started_->lane) co_return;
   LaneKey lane = started_->lane;
   auto admission = co_await queue_.enter(lane, std::string(), 1, started_, false);
   if (admission != Lanes::Admission::admitted) co_return;

@@ -23,7 +23,6 @@ constexpr const char* several = "several";           // messages for several des
 }  // namespace
 
 LaneKey Queue::unsorted_lane() { return lane_key(unsorted); }
-LaneKey Queue::local_lane() { return lane_key(local); }
 
 Queue::Queue(event::Loop& l, event::Scope& scope, spool::Spool& s, log::Logger& logger, deliver::AgentPool& pool,
              deliver::SiteFinder& site_finder, deliver::Remote& transports, config::ConfigPtr config, std::shared_ptr<route::Router> router)
@@ -63,16 +62,21 @@ Queue::LaneOf Queue::lane_of(const spool::Message& message) const {
     const mail::Domain& other = recipients[i].address.domain();
     if (message.progress.recipients[i].settled() || other.key() == domain.key() || (is_local && router_->is_local(other))) continue;
     options.window = options.window_limit = 100;
-    return LaneOf(lane_key(several), several, options);
+    return LaneOf(lane_key(several), several, options, true);
   }
   if (is_local) {
     options.window = options.window_limit = 200;
-    return LaneOf(lane_key(local), local, options);
+    return LaneOf(lane_key(local), local, options, true);
   }
   std::string name = "domain " + domain.key();
   if (sender_routes_) name += " from " + message.envelope.sender_text();
   LaneKey key = lane_key(name);        // before the name is moved: arguments are evaluated in any order
-  return LaneOf(key, std::move(name), options);
+  return LaneOf(key, std::move(name), options, false);
+}
+
+std::optional<LaneKey> Queue::domain_lane(const spool::Message& message) const {
+  LaneOf lane = lane_of(message);
+  return lane.shared ? std::nullopt : std::optional(lane.key);
 }
 
 void Queue::push(LaneKey lane, LaneEntry entry, bool front) {

@@ -88,7 +88,9 @@ class Queue {
   // A delivery to a site begins, where at most `most` may go on at once. A `patient` one waits for room as long as it takes.
   event::Task<Lanes::Admission> enter(LaneKey site, std::string name, std::uint32_t most, Lanes::Started* from, bool patient);
   void leave(LaneKey site, Lanes::Visit visit, const Status& why, const std::string& domain);
-  // Mail that stands in `from` is for `site`.
+  // The lane of the message's domain alone; nullopt: it stands in one that it shares with others.
+  std::optional<LaneKey> domain_lane(const spool::Message& message) const;
+  // Mail that stands in the domain's lane `from` is for `site`.
   void site_known(LaneKey from, LaneKey site);
   // What is known against a site that is closed.
   const Status* closed_why(LaneKey site) const;
@@ -114,10 +116,11 @@ class Queue {
     }
   };
   struct LaneOf {
-    LaneOf(LaneKey k, std::string n, LaneOptions o) : key(k), name(std::move(n)), options(o) {}
+    LaneOf(LaneKey k, std::string n, LaneOptions o, bool s) : key(k), name(std::move(n)), options(o), shared(s) {}
     LaneKey key;
     std::string name;
     LaneOptions options;
+    bool shared;                 // not of one domain
   };
 
   struct Relief {                // messages on their way out of the journal
@@ -127,7 +130,6 @@ class Queue {
   };
 
   static LaneKey unsorted_lane();
-  static LaneKey local_lane();
   LaneOf lane_of(const spool::Message& message) const;
   void push(LaneKey lane, LaneEntry entry, bool front = false);
   void hurry(const Waiting& waiting);

@@ -74,8 +74,7 @@ void Queue::leave(LaneKey site, Lanes::Visit visit, const Status& why, const std
 }
 
 void Queue::site_known(LaneKey from, LaneKey site) {
-  if (from == 0 || from == site || from == unsorted_lane() || from == local_lane()) return;
-  lanes_.redirect(from, site);
+  if (lanes_.resolve(from) != site) lanes_.redirect(from, site);
 }
 
 const Status* Queue::closed_why(LaneKey site) const { return lanes_.closed_why(site, std::chrono::system_clock::now()); }

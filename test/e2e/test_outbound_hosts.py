@@ -260,3 +260,40 @@ def test_a_local_recipient_that_waits_keeps_its_own_time_beside_a_site_out_of_re
     mailbox.unlink()
     wait_for(lambda: f"{id} => bob@ex.test" in mansio.log(), what="the local delivery")
     assert f"{id} Completed" not in mansio.log()
+
+
+@pytest.mark.parametrize("through", ["an alias", "several recipients", "an admin's -M"])
+def test_a_domain_that_cannot_be_looked_up_holds_no_other_mail_up(internet, through):
+    """The message stands in a lane that others share: its trouble with the name servers closes nothing of theirs."""
+    internet.names.trouble("mute.test", "MX", SERVFAIL)
+    mansio = internet.start(extra='aliases = "aliases";')
+    aliases = mansio.directory / "aliases"
+    aliases.write_text("away: x@mute.test\n")
+    aliases.chmod(0o644)
+    wait_for(lambda: "tables reloaded: 1 aliases" in mansio.log(), what="the aliases")
+    recipients = {"an alias": ["away@ex.test"], "several recipients": ["x@mute.test", "y@mute.test"], "an admin's -M": ["x@mute.test"]}[through]
+    id = send(mansio, *recipients)
+    wait_for(lambda: f"{id} == x@mute.test" in mansio.log(), what="the deferral")
+    if through == "an admin's -M":
+        assert mansio.sendmail("-M", id).returncode == 0
+        wait_for(lambda: mansio.log().count(f"{id} == x@mute.test") >= 2, what="the second deferral")
+    delivered(mansio, send(mansio, "bob@ex.test"), "bob@ex.test")
+    both = send(mansio, "alice@ex.test", "z@good.test")
+    delivered(mansio, both, "alice@ex.test")
+    delivered(mansio, both, "z@good.test")
+    never_bounced(mansio, id)
+
+
+def test_mail_for_several_recipients_of_one_host_does_not_tie_other_mail_to_that_host(internet):
+    """All of it goes to one host, which then dies: mail for several others still leaves."""
+    [once] = internet.site("once.test", "127.0.0.3")
+    mansio = internet.start()
+    delivered(mansio, send(mansio, "a@once.test", "b@once.test"), "a@once.test")
+    internet.names.site("twice.test", "127.0.0.3")
+    delivered(mansio, send(mansio, "a@once.test", "b@twice.test"), "b@twice.test")
+    internet.sinks.remove(once)
+    once.close()
+    deferred(mansio, send(mansio, "a@once.test", "b@twice.test"), "b@twice.test")
+    both = send(mansio, "bob@ex.test", "z@good.test")
+    delivered(mansio, both, "bob@ex.test")
+    delivered(mansio, both, "z@good.test")
