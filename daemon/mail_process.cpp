@@ -202,7 +202,8 @@ bool MailProcess::start(config::ConfigPtr config) {
   auto router = std::make_shared<route::Router>(tables, *users_, router_options());
   config_ = config;
   tables_ = tables;
-  outbound_.emplace(loop_, scope_, *config, listening_at());
+  Machine machine = Machine::look();
+  outbound_.emplace(loop_, scope_, *config, machine, listening_at());
   if (!outbound_->problem().empty()) log_->notice(outbound_->problem());
   queue_.emplace(loop_, scope_, *spool_, *log_, *agents_, outbound_->finder(), outbound_->remote(), config, router);
   queue_->remember_sites(config->spool_directory + "/destinations");
@@ -214,7 +215,7 @@ bool MailProcess::start(config::ConfigPtr config) {
   if (!open_local_sockets()) return false;
   raise_descriptor_limit(*config);
   open_listeners(*config);
-  outbound_->configure(*config, listening_at());
+  outbound_->configure(*config, machine, listening_at());
   scope_.spawn(spool_->recover([this](spool::QueueId id, Time next) { queue_->found(id, next); }));
   scope_.spawn(watch_tables());
   scope_.spawn(watch_pickup());
@@ -309,7 +310,9 @@ event::Task<> MailProcess::reconfigure(config::ConfigPtr config) {
   use(config, tables);
   log_->reconfigure(log_options(*config_, options_.foreground));
   open_listeners(*config_);
-  outbound_->configure(*config_, listening_at());
+  auto look = [] { return Machine::look(); };
+  Machine machine = co_await reading_->run(look);
+  outbound_->configure(*config_, machine, listening_at());
   if (!outbound_->problem().empty()) log_->notice(outbound_->problem());
   log_->notice("configuration reloaded from " + config_->file);
   tell_parent(tag_reloaded, "");
@@ -330,7 +333,10 @@ event::Task<> MailProcess::watch_tables() {
   while (!stopping_) {
     co_await table_timer_->sleep(table_check);
     if (stopping_) co_return;
-    outbound_->refresh(*config_);
+    auto look = [] { return Machine::look(); };
+    Machine machine = co_await reading_->run(look);
+    if (stopping_) co_return;
+    outbound_->refresh(*config_, machine);
     route::TablesPtr tables = tables_;
     auto work = [&] { return route::tables_changed(*tables); };
     bool changed = co_await reading_->run(work);

@@ -9,7 +9,7 @@
 
 namespace mansio::daemon {
 namespace {
-constexpr const char* resolv_conf = "/etc/resolv.conf";
+constexpr const char* resolv_conf_path = "/etc/resolv.conf";
 }
 
 std::vector<std::string> interface_addresses() {
@@ -28,19 +28,27 @@ std::vector<std::string> interface_addresses() {
   return out;
 }
 
-Outbound::Outbound(event::Loop& loop, event::Scope& scope, const config::Config& config, std::vector<event::Endpoint> listeners)
-    : listeners_(std::move(listeners)), resolver_(loop, scope, resolver_options(config)), questions_(resolver_),
-      finder_(questions_, own_addresses(config)), remote_(loop, scope, finder_) {}
+Machine Machine::look() {
+  Machine out;
+  out.resolv_conf = read_file(resolv_conf_path, 64 << 10);
+  out.interfaces = interface_addresses();
+  return out;
+}
 
-dns::ResolverOptions Outbound::resolver_options(const config::Config& config) {
+Outbound::Outbound(event::Loop& loop, event::Scope& scope, const config::Config& config, const Machine& machine,
+                   std::vector<event::Endpoint> listeners)
+    : listeners_(std::move(listeners)), resolver_(loop, scope, resolver_options(config, machine)), questions_(resolver_),
+      finder_(questions_, own_addresses(config, machine)), remote_(loop, scope, finder_) {}
+
+dns::ResolverOptions Outbound::resolver_options(const config::Config& config, const Machine& machine) {
   dns::ResolverOptions options;
   problem_.clear();
   if (config.dns.servers.empty()) {
-    auto text = read_file(resolv_conf, 64 << 10);
+    const auto& text = machine.resolv_conf;
     resolv_conf_ = text ? *text : std::string();
     options = dns::parse_resolv_conf(resolv_conf_);
     if (!text) problem_ = text.error().text() + ": no name server is known; set dns.servers or write the file";
-    else if (options.servers.empty()) problem_ = std::string(resolv_conf) + " names no server: set dns.servers, or add a nameserver line";
+    else if (options.servers.empty()) problem_ = std::string(resolv_conf_path) + " names no server: set dns.servers, or add a nameserver line";
   }
   for (const auto& server : config.dns.servers) {
     if (auto endpoint = dns::parse_server(server)) options.servers.push_back(*endpoint);
@@ -50,25 +58,24 @@ dns::ResolverOptions Outbound::resolver_options(const config::Config& config) {
   return options;
 }
 
-deliver::OwnAddresses Outbound::own_addresses(const config::Config& config) const {
+deliver::OwnAddresses Outbound::own_addresses(const config::Config& config, const Machine& machine) const {
   deliver::OwnAddresses own;
   own.names.push_back(to_lower(config.host_name));
   own.listeners = listeners_;
-  own.interfaces = interface_addresses();
+  own.interfaces = machine.interfaces;
   return own;
 }
 
-void Outbound::configure(const config::Config& config, std::vector<event::Endpoint> listeners) {
+void Outbound::configure(const config::Config& config, const Machine& machine, std::vector<event::Endpoint> listeners) {
   listeners_ = std::move(listeners);
-  resolver_.configure(resolver_options(config));
-  finder_.configure(own_addresses(config));
+  resolver_.configure(resolver_options(config, machine));
+  finder_.configure(own_addresses(config, machine));
 }
 
-void Outbound::refresh(const config::Config& config) {
-  finder_.configure(own_addresses(config));
-  if (!config.dns.servers.empty()) return;
-  auto text = read_file(resolv_conf, 64 << 10);
-  if (text && *text != resolv_conf_) resolver_.configure(resolver_options(config));
+void Outbound::refresh(const config::Config& config, const Machine& machine) {
+  finder_.configure(own_addresses(config, machine));
+  if (!config.dns.servers.empty() || !machine.resolv_conf || *machine.resolv_conf == resolv_conf_) return;
+  resolver_.configure(resolver_options(config, machine));
 }
 
 }  // namespace mansio::daemon

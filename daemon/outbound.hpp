@@ -9,23 +9,31 @@
 
 namespace mansio::daemon {
 
+// What is read of the machine. Blocks: for a thread, or before anything is served.
+struct Machine {
+  Machine() = default;
+  static Machine look();
+  Result<std::string> resolv_conf;             // its text
+  std::vector<std::string> interfaces;         // numeric addresses
+};
+
 class Outbound {
  public:
-  Outbound(event::Loop& loop, event::Scope& scope, const config::Config& config, std::vector<event::Endpoint> listeners);
+  Outbound(event::Loop& loop, event::Scope& scope, const config::Config& config, const Machine& machine, std::vector<event::Endpoint> listeners);
 
   deliver::SiteFinder& finder() noexcept { return finder_; }
   deliver::Remote& remote() noexcept { return remote_; }
 
   // After a reload, or when listeners have changed.
-  void configure(const config::Config& config, std::vector<event::Endpoint> listeners);
-  // Reads what may have changed on the machine (small files, no waiting); called now and then.
-  void refresh(const config::Config& config);
+  void configure(const config::Config& config, const Machine& machine, std::vector<event::Endpoint> listeners);
+  // What the machine says now; called now and then.
+  void refresh(const config::Config& config, const Machine& machine);
   // What is wrong with the resolver's settings, or "".
   const std::string& problem() const noexcept { return problem_; }
 
  private:
-  dns::ResolverOptions resolver_options(const config::Config& config);
-  deliver::OwnAddresses own_addresses(const config::Config& config) const;
+  dns::ResolverOptions resolver_options(const config::Config& config, const Machine& machine);
+  deliver::OwnAddresses own_addresses(const config::Config& config, const Machine& machine) const;
 
   std::vector<event::Endpoint> listeners_;
   std::string problem_, resolv_conf_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "deliver/outgoing.hpp"
@@ -113,7 +114,7 @@ event::Task<RemoteOutcome> Remote::deliver(const RemoteRequest* request) {
     bool decided = co_await transact(request, session.get(), &outcome);
     state.served = state.served || outcome.reach == RemoteOutcome::Reach::reached;
     if (!decided) {
-      bad_[session->endpoint] = std::chrono::steady_clock::now() + bad_time;
+      mark_bad(session->endpoint);
       state.last = outcome.recipients.front();
       state.last_host = session->host;
       session.reset();
@@ -276,6 +277,11 @@ event::Task<> Remote::stop() {
   co_return;
 }
 
+void Remote::mark_bad(const std::string& endpoint) {
+  if (bad_.size() >= bad_limit) bad_.clear();
+  bad_[endpoint] = std::chrono::steady_clock::now() + bad_time;
+}
+
 bool Remote::is_bad(const std::string& endpoint) const {
   auto found = bad_.find(endpoint);
   return found != bad_.end() && found->second > std::chrono::steady_clock::now();
@@ -338,6 +344,15 @@ event::Task<Remote::SessionPtr> Remote::connect_to(const RemoteRequest* request,
     }
     co_await slot_.wait();
   }
+  // A connection that is being made counts, too: each is a descriptor.
+  struct Opening {
+    explicit Opening(std::size_t& o) : open(o) { ++open; }
+    ~Opening() { --open; }
+    Opening(const Opening&) = delete;
+    Opening& operator=(const Opening&) = delete;
+    std::size_t& open;
+  };
+  std::optional<Opening> opening(std::in_place, open_);
   bool unix_socket = host.port == 0;
   log::Host where;
   where.name = host.literal || unix_socket ? std::string() : host.name;
@@ -359,10 +374,7 @@ event::Task<Remote::SessionPtr> Remote::connect_to(const RemoteRequest* request,
     state->own_trouble = stream.error().fault() == Fault::full;
     std::string name = where.name.empty() ? text : where.name + " " + text;
     state->last = Status(451, 4, 1, fmt::format("could not connect to {}: {}", name, stream.error().text()));
-    if (!state->own_trouble) {
-      if (bad_.size() > bad_limit) bad_.clear();
-      bad_[text] = std::chrono::steady_clock::now() + bad_time;
-    }
+    if (!state->own_trouble) mark_bad(text);
     co_return nullptr;
   }
   smtp::ClientOptions options;
@@ -371,10 +383,11 @@ event::Task<Remote::SessionPtr> Remote::connect_to(const RemoteRequest* request,
   options.timeouts = client_timeouts(request->transport->timeouts);
   net::Connection connection(std::move(*stream));
   auto session = std::make_unique<Session>(*this, std::move(connection), std::move(options), request->transport, where, text);
+  opening.reset();          // the session counts itself
   Status ready = co_await session->client.start();
   if (!ready.ok()) {
     state->last = soften(ready, session->client.stage() == smtp::Stage::greeting ? "the connection" : "our greeting");
-    bad_[text] = std::chrono::steady_clock::now() + bad_time;
+    mark_bad(text);
     co_return nullptr;
   }
   bad_.erase(text);

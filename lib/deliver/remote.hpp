@@ -77,6 +77,7 @@ class Remote {
   event::Task<bool> transact(const RemoteRequest* request, Session* session, RemoteOutcome* outcome);
   event::Task<> say_goodbye(SessionPtr session);
   event::Task<> sweep();
+  void mark_bad(const std::string& endpoint);
   bool is_bad(const std::string& endpoint) const;
 
   event::Loop& loop_;

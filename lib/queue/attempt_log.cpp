@@ -11,41 +11,34 @@ void Attempt::log_outcome(const Place& place) {
   if (original == address) original.clear();
   std::string transport = destination.transport ? destination.transport->name : destination.kind == route::DestinationKind::program ? "pipe" : "file";
   if (destination.kind == route::DestinationKind::discard) transport = ":blackhole:";
+  auto fill = [&](auto& event) {
+    event.id = message_->id.text();
+    event.address = address;
+    event.original = original;
+    event.route = destination.route;
+    event.transport = transport;
+    event.host = place.host;
+  };
   if (place.status.permanent()) {
     log::Failure failure;
-    failure.id = message_->id.text();
-    failure.address = address;
-    failure.original = original;
-    failure.route = destination.route;
-    failure.transport = transport;
+    fill(failure);
     failure.text = place.status.line();
-    failure.host = place.host;
     queue_.log.write(std::move(failure));
   } else if (place.status.temporary()) {
     log::Deferral deferral;
-    deferral.id = message_->id.text();
-    deferral.address = address;
-    deferral.original = original;
-    deferral.route = destination.route;
-    deferral.transport = transport;
+    fill(deferral);
     deferral.number = place.number;
     deferral.text = place.status.line();
-    deferral.host = place.host;
     queue_.log.write(std::move(deferral));
   } else {
     log::Delivery delivery;
-    delivery.id = message_->id.text();
-    delivery.host = place.host;
+    fill(delivery);
     if (destination.kind == route::DestinationKind::remote) delivery.reply = place.status.line();
     delivery.pipelining = place.pipelining;
     delivery.chunking = place.chunking;
     delivery.mark = first_logged_ ? log::Delivery::Mark::further : log::Delivery::Mark::first;
     first_logged_ = true;
-    delivery.address = address;
-    delivery.original = original;
     delivery.sender = message_->envelope.sender_text();
-    delivery.route = destination.route;
-    delivery.transport = transport;
     delivery.size = message_->size();
     delivery.queue_time = std::chrono::duration_cast<Duration>(std::chrono::system_clock::now() - message_->envelope.received);
     delivery.delivery_time = std::chrono::duration_cast<Duration>(std::chrono::system_clock::now() - started_at_);

@@ -13,16 +13,9 @@ constexpr std::size_t attempts_at_once = 500;
 constexpr std::size_t slow_at_once = 300;            // of these, to destinations that may be dead
 constexpr std::size_t retries_at_once = 200;         // of these, of mail that was tried in vain before
 constexpr std::size_t overdue_at_once = 20;
-constexpr std::size_t messages_in_memory = 2000;     // ready ones; more are loaded when their turn comes
-constexpr std::size_t retries_in_memory = 500;       // at most this many ready ones when one that was tried before comes
-constexpr std::size_t bytes_in_memory = 32u << 20;
 constexpr Duration clock_step{60'000};               // the wall clock may jump: look again at least this often
-constexpr const char* unsorted = "?";                // messages whose destination isn't known yet: found by recovery
-constexpr const char* local = "local";
-constexpr const char* several = "several";           // messages for several destinations
 }  // namespace
 
-LaneKey Queue::unsorted_lane() { return lane_key(unsorted); }
 
 Queue::Queue(event::Loop& l, event::Scope& scope, spool::Spool& s, log::Logger& logger, deliver::AgentPool& pool,
              deliver::SiteFinder& site_finder, deliver::Remote& transports, config::ConfigPtr config, std::shared_ptr<route::Router> router)
@@ -41,117 +34,16 @@ void Queue::configure(config::ConfigPtr config, std::shared_ptr<route::Router> r
   // Routes may lead elsewhere now: what waits in lanes is sorted anew, and every closed site may be probed.
   lanes_.forget_redirects();
   lanes_.open_all(std::chrono::system_clock::now());
-  for (const LaneEntry& entry : lanes_.drain()) push(lane_key(unsorted), entry);
+  for (const LaneEntry& entry : lanes_.drain()) push(unsorted_lane(), entry);
   pump();
 }
 
-// ---- lanes
-
-// Only a hint: the attempt routes anew. Mail for one domain, and where the sender matters of one sender, stands together
-// until the domain's site is known.
-Queue::LaneOf Queue::lane_of(const spool::Message& message) const {
-  LaneOptions options;
-  options.adapts = false;
-  const auto& recipients = message.envelope.recipients;
-  std::size_t first = 0;
-  while (first + 1 < recipients.size() && message.progress.recipients[first].settled()) ++first;
-  const mail::Domain& domain = recipients[first].address.domain();
-  bool is_local = router_->is_local(domain);
-  // What is for several destinations must not wait until the first of them can be reached.
-  for (std::size_t i = first + 1; i < recipients.size(); ++i) {
-    const mail::Domain& other = recipients[i].address.domain();
-    if (message.progress.recipients[i].settled() || other.key() == domain.key() || (is_local && router_->is_local(other))) continue;
-    options.window = options.window_limit = 100;
-    return LaneOf(lane_key(several), several, options, true);
-  }
-  if (is_local) {
-    options.window = options.window_limit = 200;
-    return LaneOf(lane_key(local), local, options, true);
-  }
-  std::string name = "domain " + domain.key();
-  if (sender_routes_) name += " from " + message.envelope.sender_text();
-  LaneKey key = lane_key(name);        // before the name is moved: arguments are evaluated in any order
-  return LaneOf(key, std::move(name), options, false);
-}
-
-std::optional<LaneKey> Queue::domain_lane(const spool::Message& message) const {
-  LaneOf lane = lane_of(message);
-  return lane.shared ? std::nullopt : std::optional(lane.key);
-}
-
-void Queue::push(LaneKey lane, LaneEntry entry, bool front) {
-  if (lane == 0) lane = unsorted_lane();
-  LaneOptions options;
-  std::string name;
-  if (lane == lane_key(unsorted)) {
-    options.adapts = false;
-    options.window = options.window_limit = 32;
-    name = unsorted;
-  }
-  lanes_.push(lane, name, options, entry, front);
-}
-
-void Queue::sort_in(const std::shared_ptr<spool::Message>& message, LaneEntry entry) {
-  LaneOf lane = lane_of(*message);
-  bool closed = lanes_.closed_why(lane.key, std::chrono::system_clock::now()) != nullptr;
-  entry.tried = message->progress.attempts > 0;
-  bool room = !entry.tried || memory_.size() < retries_in_memory;
-  entry.fresh = room && (!closed || entry.forced) && keep_in_memory(message);
-  entry.warned = message->progress.delay_warned;
-  lanes_.push(lane.key, lane.name, lane.options, entry);
-}
-
-bool Queue::keep_in_memory(const std::shared_ptr<spool::Message>& message) {
-  std::size_t bytes = message->content.memory ? message->content.memory->size() : 0;
-  if (memory_.size() >= messages_in_memory || memory_bytes_ + bytes > bytes_in_memory) {
-    message->content.memory = nullptr;
-    return false;
-  }
-  memory_bytes_ += bytes;
-  memory_[message->id] = message;
-  return true;
-}
-
-std::shared_ptr<spool::Message> Queue::take_from_memory(const spool::QueueId& id) {
-  auto found = memory_.find(id);
-  if (found == memory_.end()) return nullptr;
-  auto message = std::move(found->second);
-  memory_.erase(found);
-  if (message->content.memory) memory_bytes_ -= message->content.memory->size();
-  return message;
-}
-
-// ---- what comes in
-
-void Queue::accept(std::shared_ptr<spool::Message> message) {
-  LaneEntry entry;
-  entry.id = message->id;
-  std::string why = why_waiting(*message);
-  if (!why.empty()) {
-    for (const auto& recipient : message->envelope.recipients) {
-      log::Deferral deferral;
-      deferral.id = message->id.text();
-      deferral.address = recipient.address.text();
-      deferral.number = log::Phase::host_retry;
-      deferral.text = why;
-      log.write(std::move(deferral));
-    }
-  }
-  sort_in(message, entry);
-  relieve_journal();
-  pump();
-}
-
-std::string Queue::why_waiting(const spool::Message& message) const {
-  Time now = std::chrono::system_clock::now();
-  const Status* why = lanes_.closed_why(lane_of(message).key, now);
-  return why == nullptr ? std::string() : "the destination could not be reached lately; the last try said: " + why->line();
-}
+// ---- what comes in; accept() is in queue_sort.cpp
 
 void Queue::found(spool::QueueId id, Time next_attempt) { wait_until(id, next_attempt, 0, false); }
 
 void Queue::wait_until(spool::QueueId id, Time due, LaneKey lane, bool warned) {
-  if (lane == 0) lane = lane_key(unsorted);
+  if (lane == 0) lane = unsorted_lane();
   if (due <= std::chrono::system_clock::now()) {
     LaneEntry entry;
     entry.id = id;
@@ -240,7 +132,7 @@ void Queue::run_now(spool::QueueId id, bool forced) {
   entry.hurried = true;
   lanes_.remove(id);
   waiting_.extract([&](const Waiting& one) { return one.id == id; });      // or it would be tried twice from now on
-  push(lane_key(unsorted), entry, true);
+  push(unsorted_lane(), entry, true);
   pump();
 }
 
@@ -295,11 +187,11 @@ event::Task<> Queue::attempt(Lanes::Started started, bool last_look) {
   spool::QueueId id = started.entry.id;
   After after;
   auto message = co_await load(&started, &after);
-  if (message != nullptr && started.lane == lane_key(unsorted) && !started.entry.forced) {
+  if (message != nullptr && started.lane == unsorted_lane() && !started.entry.forced) {
     lanes_.end(started);
     under_way_.erase(id);
     vacate(started);
-    if (!held_back_.contains(id)) sort_in(message, started.entry);
+    if (!held_back_.contains(id)) sort_in(lane_of(*message), message, started.entry);
     settle(id, After());
     pump();
     attempt_ended_.fire();
@@ -339,7 +231,7 @@ event::Task<std::shared_ptr<spool::Message>> Queue::load(Lanes::Started* started
     co_return nullptr;
   }
   // What recovery knew of its time was only the file's date: the file itself says later (D-121).
-  if (started->lane == lane_key(unsorted) && !forced && !started->entry.hurried && message->progress.next_attempt > now + std::chrono::seconds(1)) {
+  if (started->lane == unsorted_lane() && !forced && !started->entry.hurried && message->progress.next_attempt > now + std::chrono::seconds(1)) {
     after->what = After::What::waits;
     after->due = message->progress.next_attempt;
     co_return nullptr;
@@ -360,7 +252,7 @@ void Queue::settle(const spool::QueueId& id, const After& after) {
   entry.tried = true;
   switch (after.what) {
     case After::What::waits:
-      if (asked) hurry(Waiting{after.due, id, after.lane == 0 ? lane_key(unsorted) : after.lane, after.warned});
+      if (asked) hurry(Waiting{after.due, id, after.lane == 0 ? unsorted_lane() : after.lane, after.warned});
       else wait_until(id, after.due, after.lane, after.warned);
       break;
     case After::What::in_lane: push(after.lane, entry); break;

@@ -133,7 +133,7 @@ class Queue {
   LaneOf lane_of(const spool::Message& message) const;
   void push(LaneKey lane, LaneEntry entry, bool front = false);
   void hurry(const Waiting& waiting);
-  void sort_in(const std::shared_ptr<spool::Message>& message, LaneEntry entry);
+  void sort_in(const LaneOf& lane, const std::shared_ptr<spool::Message>& message, LaneEntry entry);
   bool keep_in_memory(const std::shared_ptr<spool::Message>& message);
   std::shared_ptr<spool::Message> take_from_memory(const spool::QueueId& id);
   void pump();

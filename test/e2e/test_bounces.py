@@ -3,6 +3,7 @@ import email
 import email.policy
 import email.utils
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -215,3 +216,39 @@ def test_a_full_disk_defers_leaves_no_part_behind_and_is_over_when_there_is_room
     assert raw.replace(b"\n", b"\r\n").endswith(content)
     mansio.wait_log("Completed")
     assert list((mansio.mail / "bob" / "tmp").iterdir()) == []
+
+
+def test_a_bounce_that_cannot_be_delivered_is_kept_for_the_postmaster_and_never_bounced(make_mansio):
+    mansio = start(make_mansio, aliases="list: alice, gone@ex.test\n")
+    id = send(mansio, "", "list@ex.test", subject="a bounce of elsewhere")
+    mansio.wait_log(f"{id} Completed")
+    kept = mansio.directory / "spool" / "badmail"
+    assert sorted(file.name for file in kept.iterdir()) == [f"{id}.eml", f"{id}.reason"]
+    message = email.message_from_bytes((kept / f"{id}.eml").read_bytes(), policy=email.policy.default)
+    assert message["Subject"] == "a bounce of elsewhere" and message.get_content().splitlines() == ["the body"]
+    reason = (kept / f"{id}.reason").read_text()
+    assert "list@ex.test" in reason and "5.1.1" in reason
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in kept.iterdir())
+    mansio.wait_idle()
+    assert "<= <> R=" not in mansio.log()
+
+
+def test_a_copy_of_each_bounce_goes_to_bounce_copy_to_in_the_words_of_bounce_templates(make_mansio, tmp_path):
+    words = tmp_path / "words"
+    words.mkdir()
+    text = (pathlib.Path(__file__).parents[2] / "etc" / "bounce" / "failed.txt").read_text()
+    subject = next(line for line in text.splitlines() if line.startswith("Subject:"))
+    (words / "failed.txt").write_text(text.replace(subject, "Subject: Zurueck an den Absender"))
+    settings = EXTRA % dict(warning="0s", life="3s") + f'bounce_copy_to = "carol@ex.test"; bounce_templates = "{words}";'
+    mansio = make_mansio(relay_from='[ "127.0.0.1" ]', extra=settings)
+    path = mansio.directory / "aliases"
+    path.write_text("list: alice, gone@ex.test\n")
+    path.chmod(0o644)
+    mansio.start()
+    send(mansio, "bob@ex.test", "list@ex.test")
+    for user in ("bob", "carol"):
+        [raw] = mansio.wait_mail(1, user)
+        message, *_ = report_of(raw)
+        assert message["Subject"] == "Zurueck an den Absender"
+    mansio.wait_idle()
+    assert mansio.log().count("<= <> R=") == 1
