@@ -36,14 +36,9 @@ event::Task<Lanes::Admission> Queue::enter(LaneKey site, std::string name, std::
 
 void Queue::leave(LaneKey site, Lanes::Visit visit, const Status& why, const std::string& domain) {
   Time now = std::chrono::system_clock::now();
-  // A site is tried again as a message would be that came when it failed first; but a new message need not wait for hours.
-  constexpr Duration longest{std::chrono::hours(1)};
   auto pause = [&](Duration outage) {
     const config::RetryRule* rule = rule_for(config_->retry, domain);
-    if (rule == nullptr) return longest;
-    auto next = next_attempt(rule->schedule, now - outage, now);
-    Duration left = next ? std::chrono::ceil<Duration>(*next - now) : longest;
-    return std::clamp(left, Duration(1000), longest);
+    return site_pause(rule != nullptr ? rule->schedule : std::vector<config::RetryStep>(), now - outage, now);
   };
   bool was_closed = lanes_.is_closed(site);
   lanes_.leave(site, visit, why, now, pause);

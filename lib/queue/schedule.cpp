@@ -33,6 +33,13 @@ std::optional<Time> next_attempt(const std::vector<config::RetryStep>& schedule,
   return start + schedule.back().until;
 }
 
+Duration site_pause(const std::vector<config::RetryStep>& schedule, Time failed_first, Time now) {
+  constexpr Duration shortest{1000}, longest{std::chrono::hours(1)};
+  auto next = next_attempt(schedule, failed_first, now);
+  Duration pause = next ? std::chrono::ceil<Duration>(*next - now) : schedule.empty() ? longest : schedule.back().interval;
+  return std::clamp(pause, shortest, longest);
+}
+
 const config::RetryRule* rule_for(const std::vector<config::RetryRule>& rules, const std::string& domain) {
   for (const config::RetryRule& rule : rules) {
     if (config::DomainList(rule.domains).matches(domain)) return &rule;

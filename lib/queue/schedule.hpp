@@ -14,6 +14,11 @@ namespace mansio::queue {
 // back counts as age 0 (D-095).
 std::optional<Time> next_attempt(const std::vector<config::RetryStep>& schedule, Time arrived, Time now);
 
+// How long a destination is left alone that failed at `now`, and for the first time at `failed_first`: as long as a message
+// that came then would wait; once the schedule has ended, as long as between its last attempts. From a second to an hour,
+// for a new message need not wait for those that are old.
+Duration site_pause(const std::vector<config::RetryStep>& schedule, Time failed_first, Time now);
+
 // The rule for a recipient's domain; nullptr: no rule (the caller takes the default schedule).
 const config::RetryRule* rule_for(const std::vector<config::RetryRule>& rules, const std::string& domain);
 

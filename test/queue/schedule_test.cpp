@@ -53,6 +53,19 @@ TEST_CASE("past the last step there is no further attempt") {
   CHECK_FALSE(next_attempt(schedule("15m for 2h"), noon, noon + 100h).has_value());
 }
 
+TEST_CASE("a destination is left alone as long as a message would wait, and goes on being tried when that message would have expired") {
+  auto pause = [](const char* text, Duration outage) { return site_pause(schedule(text), noon, noon + outage); };
+  CHECK(pause("15m for 2h", 0min) == 15min);
+  CHECK(pause("15m for 2h", 46min) == 14min);
+  CHECK(pause("15m for 2h", 2h) == 15min);
+  CHECK(pause("15m for 2h", 100h) == 15min);
+  CHECK(pause("1s for 1s", 1s) == 1s);                       // not an hour: mail for it would wait long past its time
+  CHECK(pause("1s for 1s", 999ms) == 1s);                    // never shorter
+  CHECK(pause(config::default_schedule, 24h) == 1h);         // nor longer
+  CHECK(pause(config::default_schedule, 24h * 5) == 1h);
+  CHECK(site_pause({}, noon, noon) == 1h);
+}
+
 TEST_CASE("a clock that went back makes a message new, not expired") {
   auto next = next_attempt(schedule("15m for 2h"), noon, noon - 10h);
   REQUIRE(next.has_value());
