@@ -88,7 +88,9 @@ void Checker::names() {
                              {"run_directory", &config_.run_directory}}) {
     if (value->empty()) problem(path, "it is empty");
   }
-  if (config_.tls_certificate.empty() != config_.tls_key.empty()) problem("tls", "certificate and key come together, but one is missing");
+  for (const CertificateFiles& files : config_.tls.certificates) {
+    if (files.certificate.empty() != files.key.empty()) problem("tls", "certificate and key come together, but one is missing");
+  }
 }
 
 void Checker::listener(const Listener& listener) {
@@ -254,12 +256,6 @@ void Checker::remote(Transport& transport) {
     bool whole = name && (name->starts_with('[') || name->find('.') != std::string::npos);
     if (whole) transport.helo_name = std::move(*name);
     else problem(path + ".helo_name", fmt::format("\"{}\" is not a full name: write \"mail.example.org\" or a literal such as \"[192.0.2.1]\"", escape(transport.helo_name, 80)));
-  }
-  if (transport.tls == "required" || transport.tls == "verify") {
-    problem(path + ".tls", fmt::format("\"{}\" is not available yet in this version, and mail would go in clear text: write \"opportunistic\" if it may", transport.tls));
-  }
-  if (!transport.credentials.empty()) {
-    problem(path + ".credentials", "logging in is not available yet in this version, and mail would be sent without it: leave credentials out if it may");
   }
 }
 

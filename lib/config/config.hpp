@@ -17,12 +17,57 @@ namespace mansio::config {
 enum class Role : std::uint8_t { relay, submission, lmtp };
 enum class ListenerTls : std::uint8_t { none, starttls, required, implicit };
 
+// What TLS may negotiate; "" stands for the safe default of lib/net.
+struct TlsRules {
+  std::string min_version;          // "1.2", "1.3"
+  std::string ciphers;              // of TLS 1.2, an OpenSSL cipher list
+  std::string cipher_suites;        // of TLS 1.3
+  std::string groups;               // "X25519:P-256"
+};
+
+// Files that the parent reads, as root, and hands to the mail process (daemon/secrets.hpp).
+struct CertificateFiles {
+  std::string certificate, key;     // PEM
+  std::string staple;               // an OCSP response, DER; "": none
+};
+
+struct Tls {                        // of listeners
+  std::vector<CertificateFiles> certificates;   // the first is tls.certificate
+  TlsRules rules;
+  std::string authorities;          // PEM, to verify clients' certificates with; "": the system's
+  bool resumption = true;
+};
+
+enum class AuthUsers : std::uint8_t { none, passwd_file, pam, dovecot };
+
+struct Auth {
+  AuthUsers users = AuthUsers::none;
+  std::string source;                       // passwd-file: its path; pam: the service; dovecot: the socket's path
+  std::vector<std::string> mechanisms;      // upper case; empty: all that `users` can answer
+  bool clear_text = false;                  // PLAIN, LOGIN and tokens without TLS
+  std::string certificates;                 // file: SHA-256 fingerprint and user, for EXTERNAL; "": none
+  std::uint32_t tries = 3;                  // in a session, then 421
+  Duration delay{std::chrono::seconds(1)};  // after a failure; doubles with each of a client, up to 16 s
+};
+
+enum class Senders : std::uint8_t { any, own, table };
+
+struct Submission {
+  bool hide_client = true;                  // no address, name and port of the client in Received
+  std::vector<std::string> masquerade;      // domains; addresses below them are written as if in them
+  Senders senders = Senders::any;           // which senders a login may use, in the envelope and in From
+  std::string senders_file;                 // of Senders::table
+  std::uint32_t messages_per_hour = 0, recipients_per_hour = 0;     // of one login; 0: any number
+};
+
 struct Listener {
   std::string address = "*";        // "*", IPv4, IPv6 literal, or "unix:/path"
   std::uint16_t port = 25;          // 0: a free one
   Role role = Role::relay;
   ListenerTls tls = ListenerTls::none;
   std::optional<bool> auth;         // default: true for submission
+  TlsRules tls_rules;               // what is "" there is as in Config::tls
+  bool ask_certificate = false;     // of clients
   std::string setting;              // "listeners[0]", for error texts
 };
 
@@ -62,6 +107,15 @@ struct ClientTimes {                          // transports.*.timeouts; RFC 5321
       data_block{std::chrono::minutes(3)}, data_end{std::chrono::minutes(10)};
 };
 
+enum class ClientTls : std::uint8_t { none, opportunistic, required, verify };
+
+// What a domain wants of TLS, whatever transport leads there.
+struct TlsPolicy {
+  std::vector<std::string> domains;          // patterns
+  ClientTls tls = ClientTls::verify;
+  std::vector<std::string> names;            // that a host's certificate may have instead of the host's own; ".example.org": any below
+};
+
 struct Transport {
   std::string name;
   TransportKind kind = TransportKind::maildir;
@@ -72,8 +126,14 @@ struct Transport {
   std::uint16_t port = 25;                   // of hosts without one, MX hosts too
   Duration timeout{std::chrono::minutes(10)};   // pipe: how long the command may run
   // smtp, lmtp from here
-  std::string tls = "opportunistic";         // until there is TLS it means clear text, as "none" does
-  std::string credentials;                   // "": no other value is accepted until there is AUTH
+  ClientTls tls = ClientTls::opportunistic;
+  TlsRules tls_rules;
+  std::string tls_authorities;               // PEM, to verify hosts with; "": the system's
+  CertificateFiles tls_certificate;          // ours, for hosts that ask for one; "": none
+  bool tls_implicit = false;                 // TLS from the first byte (port 465)
+  std::string credentials;                   // file, as config/credentials.hpp reads it; "": don't log in
+  std::vector<std::string> auth_mechanisms;  // upper case; empty: the best that both know
+  bool auth_unverified = false;              // log in also where the host's certificate was not verified
   bool hosts_random = false;                 // hosts_order = "random"
   std::vector<std::string> fallback;         // hosts to try when none of the domain's (or of `hosts`) can be reached
   std::string source_address, source_address6;   // IPv4 and IPv6, numeric; "": the system's choice
@@ -134,7 +194,10 @@ struct Config {
   std::string run_as;                        // "": stay the calling user
   std::string spool_directory, log_directory, run_directory;
   std::vector<Listener> listeners;
-  std::string tls_certificate, tls_key;      // read, not used yet
+  Tls tls;
+  Auth auth;
+  Submission submission;
+  std::vector<TlsPolicy> tls_policies;       // the first that matches counts
   Domains domains;
   std::vector<std::string> relay_from;       // CIDR or look-ups
   Limits limits;

@@ -78,7 +78,7 @@ void remote_pairs(const Transport& t, Pairs& pairs) {
   pairs.emplace_back("hosts_order", t.hosts_random ? "\"random\"" : "\"given\"");
   pairs.emplace_back("fallback", quoted_list(t.fallback));
   pairs.emplace_back("port", std::to_string(t.port));
-  pairs.emplace_back("tls", quoted(t.tls));
+  pairs.emplace_back("tls", word_of("transports.*.tls", t.tls));
   given("source_address", t.source_address);
   given("source_address6", t.source_address6);
   given("helo_name", t.helo_name);
@@ -142,12 +142,12 @@ std::string retry_text(const RetryRule& r) {
 }  // namespace
 
 std::string describe(const Config& c) {
-  bool tls = !c.tls_certificate.empty();
+  bool tls = !c.tls.certificates.empty();
   const Pairs lines{
     {"version", "1"}, {"host_name", quoted(c.host_name)}, {"mail_name", quoted(c.mail_name)}, {"postmaster", quoted(c.postmaster)},
     {"run_as", quoted(c.run_as)}, {"spool_directory", quoted(c.spool_directory)}, {"log_directory", quoted(c.log_directory)},
     {"run_directory", quoted(c.run_directory)}, {"listeners", groups_text(c.listeners, listener_text)},
-    {"tls", tls ? group_text({{"certificate", quoted(c.tls_certificate)}, {"key", quoted(c.tls_key)}}) : ""},
+    {"tls", tls ? group_text({{"certificate", quoted(c.tls.certificates[0].certificate)}, {"key", quoted(c.tls.certificates[0].key)}}) : ""},
     {"domains", domains_text(c.domains)}, {"relay_from", quoted_list(c.relay_from)}, {"limits", limits_text(c)},
     {"smtp", group_text({{"bare_newline", word_of("smtp.bare_newline", c.bare_newline)}})},
     {"transports", transports_text(c.transports)}, {"routes", groups_text(c.routes, route_text)}, {"aliases", quoted(c.aliases)},

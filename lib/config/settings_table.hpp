@@ -11,6 +11,12 @@ using V = Value;
 inline constexpr std::int64_t kib = 1024, mib = kib * 1024, gib = mib * 1024;
 inline constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * minute, day = 24 * hour;
 
+// tls.certificate and tls.key stand for the first of tls.certificates.
+inline CertificateFiles& first_certificate(Config& c) {
+  if (c.tls.certificates.empty()) c.tls.certificates.emplace_back();
+  return c.tls.certificates.front();
+}
+
 inline constexpr Container container_table[] = {
   {"listeners[]", [](C& c, const std::string&) {
      std::string setting = "listeners[" + std::to_string(c.listeners.size()) + "]";
@@ -68,10 +74,10 @@ inline constexpr Setting settings_table[] = {
 
   {.path = "tls.certificate", .type = Type::path,
    .doc = "The certificate chain of this server, PEM. Read, but not used by this version.",
-   .store = [](C& c, const V& v) { c.tls_certificate = v.text; }},
+   .store = [](C& c, const V& v) { first_certificate(c).certificate = v.text; }},
   {.path = "tls.key", .type = Type::path,
    .doc = "The private key of the certificate, PEM. Read, but not used by this version.",
-   .store = [](C& c, const V& v) { c.tls_key = v.text; }},
+   .store = [](C& c, const V& v) { first_certificate(c).key = v.text; }},
 
   {.path = "domains.local", .type = Type::names, .note = "mail_name, host_name and localhost",
    .doc = "Domains whose mail is delivered on this machine. Patterns, see DOMAIN LISTS.",
@@ -170,7 +176,7 @@ inline constexpr Setting settings_table[] = {
    .kinds = "smtp lmtp",
    .doc = "TLS towards the hosts. This version has none: \"opportunistic\" means clear text for now, as \"none\" does. "
           "\"required\" and \"verify\" are refused until a version can keep that promise.",
-   .store = [](C& c, const V& v) { c.transports.back().tls = v.text; }},
+   .store = [](C& c, const V& v) { c.transports.back().tls = static_cast<ClientTls>(v.number); }},
   {.path = "transports.*.credentials", .type = Type::path, .fallback = "\"\"", .kinds = "smtp lmtp",
    .doc = "A file with the name and the password to log in with. This version can't log in, so it accepts no file here.",
    .store = [](C& c, const V& v) { c.transports.back().credentials = v.text; }},

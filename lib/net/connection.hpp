@@ -1,12 +1,14 @@
 // Connection: a Stream read by lines or by chunks. What was read ahead is kept here; while nothing is, the connection
 // owns no buffer: chunks come straight out of the loop's shared one. One coroutine reads and writes it; others may only
-// ask it to end. Only CRLF ends a line (RFC 5321 §2.3.8). TLS will sit between this class and the Stream.
+// ask it to end. Only CRLF ends a line (RFC 5321 §2.3.8). TLS sits between this class and the Stream.
 #pragma once
 #include <string>
 #include <string_view>
 
 #include "event/stream.hpp"
 #include "event/task.hpp"
+#include "net/tls.hpp"
+#include "net/tls_session.hpp"
 
 namespace mansio::net {
 
@@ -50,6 +52,17 @@ class Connection {
   bool finishing() const noexcept { return finishing_; }
   bool interrupted() const noexcept { return interrupted_; }
 
+  // TLS from here on. What was read ahead in clear is thrown away, also half a line (RFC 3207 §4.2, S-047); nothing may
+  // be under way. After an error (Fault::denied: the handshake, with OpenSSL's reason; or the stream's) the connection
+  // is of no use.
+  event::Task<Result<>> start_tls(std::shared_ptr<const TlsServer> server, event::Deadline deadline);
+  event::Task<Result<>> start_tls(std::shared_ptr<const TlsClient> client, TlsRequest request, event::Deadline deadline);
+  // Null in clear text. Lives as long as the connection.
+  const TlsInfo* tls() const noexcept { return tls_ ? &tls_->info() : nullptr; }
+  // For SASL's channel binding: tls-exporter (RFC 9266) and tls-server-end-point (RFC 5929); "" where there is none.
+  std::string tls_exporter() const { return tls_ ? tls_->exporter() : std::string(); }
+  std::string tls_server_end_point() const { return tls_ ? tls_->server_end_point() : std::string(); }
+
   event::Endpoint peer() const { return stream_.peer(); }
   event::Endpoint local() const { return stream_.local(); }
 
@@ -59,6 +72,7 @@ class Connection {
   void forget_read();
 
   event::Stream stream_;
+  std::unique_ptr<TlsSession> tls_;
   std::string ahead_;          // read ahead; empty while the connection is idle
   std::size_t at_ = 0;         // of ahead_, what was given out already
   std::size_t dropped_ = 0;    // octets of the line under way that were thrown away: it is too long

@@ -38,6 +38,8 @@ log::ConnectionTrouble::Kind to_log(smtp::Trouble kind) {
     case From::command_timeout: return To::command_timeout;
     case From::data_timeout: case From::write_timeout: return To::data_timeout;
     case From::no_mail: return To::no_mail;
+    case From::tls_failed: return To::tls_error;
+    case From::early_pipelining: return To::early_pipelining;
   }
   return To::lost;
 }

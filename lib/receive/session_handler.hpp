@@ -22,6 +22,10 @@ class SessionHandler final : public smtp::Handler {
   event::Task<Status> end_data() override;
   event::Task<std::vector<Status>> end_data_lmtp() override;
   void reset(const Status* refused) override;
+  void secured(const net::TlsInfo& info) override;
+  event::Task<sasl::Answer> ask(sasl::Question question) override;
+  event::Task<Status> authenticated(std::string_view mechanism, std::string user) override;
+  event::Task<> auth_failed(std::string_view mechanism, sasl::Failed failure) override;
   event::Task<Status> verify(std::string text) override;
   void trouble(smtp::Trouble kind, std::string_view command, std::string_view text) override;
 
@@ -45,6 +49,8 @@ class SessionHandler final : public smtp::Handler {
 
   Receiver& receiver_;
   smtp::Client client_;
+  const net::TlsInfo* tls_ = nullptr;
+  std::string auth_;                   // "PLAIN:user", once logged in
   Service service_;
   config::ConfigPtr config_;           // of the transaction, or of the session between transactions
   std::shared_ptr<route::Router> router_;

@@ -13,6 +13,8 @@ std::string_view stage_words(Stage stage) {
     case Stage::connect: return "connecting";
     case Stage::greeting: return "waiting for the greeting";
     case Stage::hello: return "saying hello";
+    case Stage::tls: return "beginning TLS";
+    case Stage::auth: return "logging in";
     case Stage::mail: return "sending MAIL";
     case Stage::rcpt: return "sending RCPT";
     case Stage::data: return "sending the message";

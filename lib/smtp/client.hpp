@@ -9,7 +9,10 @@
 
 #include "base/status.hpp"
 #include "event/task.hpp"
+#include "event/threads.hpp"
 #include "mail/envelope.hpp"
+#include "net/tls.hpp"
+#include "sasl/client.hpp"
 #include "smtp/capabilities.hpp"
 #include "smtp/client_channel.hpp"
 
@@ -57,7 +60,7 @@ struct Transaction {
 };
 
 // How far the session was when something happened; for the log, and to tell a host's trouble from a message's.
-enum class Stage : std::uint8_t { connect, greeting, hello, mail, rcpt, data, end_of_data };
+enum class Stage : std::uint8_t { connect, greeting, hello, tls, auth, mail, rcpt, data, end_of_data };
 
 struct TransactionResult {
   TransactionResult() = default;
@@ -69,8 +72,22 @@ struct TransactionResult {
                                    // may be tried for the recipients that have a 4xx. Never together with `unknown`
 };
 
+enum class ClientTls : std::uint8_t {
+  none,
+  offered,       // when the server offers STARTTLS; goes on in clear when it doesn't, or refuses it with 4xx/5xx
+  required,      // no word more than needed without it: 451 4.7.10 (4xx, for another host may have it)
+  implicit,      // before the greeting
+};
+
 struct ClientOptions {
   ClientOptions() = default;
+  ClientTls tls = ClientTls::none;
+  std::shared_ptr<const net::TlsClient> tls_client;
+  net::TlsRequest tls_request;     // `verify` makes a certificate that does not verify a failed handshake
+  std::shared_ptr<const sasl::Credentials> credentials;   // null: no AUTH
+  std::vector<std::string> mechanisms;      // allowed; empty: all
+  bool auth_unverified = false;    // passwords and tokens also to a server whose certificate was not verified
+  event::Threads* blocking = nullptr;       // where SCRAM derives its keys; needed with credentials
   std::string helo_name;           // FQDN or literal, ASCII (RFC 5321 §4.1.4)
   bool lmtp = false;
   ClientTimeouts timeouts;
@@ -92,6 +109,12 @@ class ClientSession {
   // Says goodbye politely, within timeouts.quit, and closes. Nothing is said when the session broke.
   event::Task<> quit();
 
+  // Null in clear text.
+  const net::TlsInfo* tls() const noexcept { return channel_.tls(); }
+  // start() ended because TLS did not come about, so that a new connection without it may do.
+  bool tls_failed() const noexcept { return tls_failed_; }
+  // "PLAIN:user"; "" when not logged in.
+  const std::string& auth() const noexcept { return auth_; }
   const Capabilities& capabilities() const noexcept { return capabilities_; }
   Stage stage() const noexcept { return stage_; }
   std::uint32_t messages() const noexcept { return messages_; }      // MAIL commands so far
@@ -111,6 +134,8 @@ class ClientSession {
   Capabilities capabilities_;
   Stage stage_ = Stage::greeting;
   std::uint32_t messages_ = 0;
+  bool tls_failed_ = false;
+  std::string auth_;
 };
 
 // 451 for a conversation that ended at `stage` without the server's word.

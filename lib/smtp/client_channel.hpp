@@ -28,6 +28,7 @@ class ClientChannel {
   bool open() const noexcept { return connection_.has_value(); }
   bool has_input() const noexcept { return connection_ && connection_->has_input(); }
   bool stale() const noexcept { return !connection_ || !connection_->quiet(); }
+  const net::TlsInfo* tls() const noexcept { return connection_ ? connection_->tls() : nullptr; }
   void drop() noexcept { connection_.reset(); }         // closes at once, without a word
   void interrupt() {
     if (connection_) connection_->interrupt();

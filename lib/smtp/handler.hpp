@@ -10,6 +10,8 @@
 #include "base/status.hpp"
 #include "event/stream.hpp"
 #include "event/task.hpp"
+#include "net/tls.hpp"
+#include "sasl/server.hpp"
 #include "smtp/command.hpp"
 #include "smtp/data.hpp"
 
@@ -26,6 +28,8 @@ struct Client {
 // What went wrong with a connection, for the log (log::ConnectionTrouble has the same kinds).
 enum class Trouble : std::uint8_t {
   early_talker, too_many_errors, syntax_error, protocol_error, lost, lost_in_data, command_timeout, data_timeout, write_timeout, no_mail,
+  tls_failed,              // the handshake, or TLS later on
+  early_pipelining,        // something followed STARTTLS or AUTH that has to be the last of its group
 };
 
 class Handler {
@@ -52,6 +56,17 @@ class Handler {
   // discards content that was not committed. `refused`: with this status at the end of data (for the reject log), which
   // the session decided itself (size, bare newline, too many chunks, or an error of content()).
   virtual void reset(const Status* refused) = 0;
+
+  // TLS begins: of what was said before nothing counts (RFC 3207 §4.2), and hello() follows. `info` lives as long as
+  // the session. Of an implicit listener it comes before connected().
+  virtual void secured(const net::TlsInfo& info) = 0;
+  // AUTH (RFC 4954). The mechanism asks; the answer may take its time. Then one of the two below follows.
+  virtual event::Task<sasl::Answer> ask(sasl::Question question) = 0;
+  // The client is `user`. 235, or a refusal: then it is not.
+  virtual event::Task<Status> authenticated(std::string_view mechanism, std::string user) = 0;
+  // It is not who it said to be, or gave up; `failure.user` and `.text` are for the log. The reply is sent when this is
+  // over: guessers are slowed here.
+  virtual event::Task<> auth_failed(std::string_view mechanism, sasl::Failed failure) = 0;
 
   virtual event::Task<Status> verify(std::string text) = 0;          // VRFY: 252 or 550
   virtual void trouble(Trouble kind, std::string_view command, std::string_view text) = 0;

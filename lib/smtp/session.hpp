@@ -2,15 +2,26 @@
 // ENHANCEDSTATUSCODES, CHUNKING, BINARYMIME, SMTPUTF8, DSN and LIMITS. The session keeps the protocol: syntax, order,
 // framing, limits, replies. Who may send what to whom is the Handler's.
 #pragma once
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "base/quantity.hpp"
 #include "event/task.hpp"
 #include "net/connection.hpp"
+#include "net/tls.hpp"
+#include "sasl/decoy.hpp"
 #include "smtp/data.hpp"
 #include "smtp/handler.hpp"
 
 namespace mansio::smtp {
+
+enum class TlsUse : std::uint8_t {
+  none,
+  offered,       // STARTTLS
+  required,      // STARTTLS before anything else (RFC 3207 §4: 530 but to NOOP, EHLO, STARTTLS, QUIT)
+  implicit,      // before the greeting (RFC 8314 §3.3)
+};
 
 struct SessionOptions {
   SessionOptions() = default;
@@ -31,6 +42,15 @@ struct SessionOptions {
   std::uint64_t data_minimum_rate = 50;              // octets a second over each rate_window of waiting; 0: any
   Duration rate_window = std::chrono::minutes(1);
   BareNewline bare_newline = BareNewline::reject;
+
+  TlsUse tls = TlsUse::none;
+  std::shared_ptr<const net::TlsServer> tls_server;  // null: TlsUse::none
+  Duration handshake_timeout = std::chrono::seconds(30);
+  std::vector<std::string> mechanisms;               // SASL, upper case; empty: no AUTH
+  bool auth_required = false;                        // before MAIL (RFC 6409 §4.3: 530 5.7.0)
+  bool auth_in_clear = false;                        // PLAIN, LOGIN and tokens without TLS
+  std::uint64_t auth_tries = 3;                      // failures; after the last one 421
+  const sasl::Decoy* decoy = nullptr;                // needed for SCRAM; outlives the session
 };
 
 // Speaks until the session is over: QUIT, an error, a limit, a time-out, or connection.interrupt(). Says 421 when it is

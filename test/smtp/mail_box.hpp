@@ -33,6 +33,10 @@ class MailBox final : public Handler {
   event::Task<Status> end_data() override;
   event::Task<std::vector<Status>> end_data_lmtp() override;
   void reset(const Status* refused) override;
+  void secured(const net::TlsInfo&) override {}
+  event::Task<sasl::Answer> ask(sasl::Question) override { co_return sasl::Answer(sasl::Answer::Verdict::denied); }
+  event::Task<Status> authenticated(std::string_view, std::string) override { co_return Status(235, 7, 0, "OK"); }
+  event::Task<> auth_failed(std::string_view, sasl::Failed) override { co_return; }
   event::Task<Status> verify(std::string text) override;
   void trouble(Trouble kind, std::string_view command, std::string_view text) override;
 
