@@ -22,6 +22,7 @@
 #include "queue/queue.hpp"
 #include "receive/pickup.hpp"
 #include "receive/receiver.hpp"
+#include "secrets.hpp"
 #include "sources.hpp"
 #include "user_directory.hpp"
 
@@ -49,6 +50,7 @@ class MailProcess {
 
  private:
   void received(event::PacketSocket::Packet packet);
+  void take_secrets(UniqueFd file);
   void take_configuration(UniqueFd file);
   bool start(config::ConfigPtr config);
   void use(config::ConfigPtr config, route::TablesPtr tables);
@@ -73,6 +75,7 @@ class MailProcess {
   std::optional<event::PacketSocket> parent_;
   UniqueFd channel_;
   config::ConfigPtr config_;
+  Secrets secrets_;
   route::TablesPtr tables_;
   std::optional<log::Logger> log_;
   std::optional<deliver::AgentPool> agents_;
@@ -139,12 +142,20 @@ void MailProcess::received(event::PacketSocket::Packet packet) {
   switch (packet.bytes[0]) {
     case tag_agent: (void)agents_->add(std::move(packet.fd), text == "L"); break;
     case tag_listener: handed_[text] = std::move(packet.fd); break;
+    case tag_secrets: take_secrets(std::move(packet.fd)); break;
     case tag_config: take_configuration(std::move(packet.fd)); break;
     case tag_notice: if (log_) log_->panic(text); break;
     case tag_reopen: if (log_) log_->reopen(); break;
     case tag_stop: if (!stopping_) scope_.spawn(stop()); break;
     default: break;
   }
+}
+
+// Kept for the configuration, or the renewal, that follows.
+void MailProcess::take_secrets(UniqueFd file) {
+  auto secrets = secrets_from_memory_file(file.get());
+  if (secrets) secrets_.replace(std::move(*secrets));
+  else if (log_) log_->panic(secrets.error().text());
 }
 
 void MailProcess::take_configuration(UniqueFd file) {

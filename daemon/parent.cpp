@@ -28,6 +28,8 @@ extern "C" void setproctitle(const char* format, ...);
 namespace mansio::daemon {
 namespace {
 
+constexpr int secret_check_milliseconds = 1000;       // a renewed certificate counts after two of these
+
 std::int64_t monotonic_seconds() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -77,7 +79,9 @@ int Parent::run() {
   if (!start_mail()) return 75;
   while (mail_ > 0 || !stopping_) {
     pollfd watched[2] = {{signals_.get(), POLLIN, 0}, {channel_.get(), POLLIN, 0}};
-    if (::poll(watched, channel_ ? 2 : 1, -1) < 0 && errno != EINTR) return 71;
+    int ready = ::poll(watched, channel_ ? 2 : 1, secret_watch_.idle() ? -1 : secret_check_milliseconds);
+    if (ready < 0 && errno != EINTR) return 71;
+    if (ready == 0) look_at_secrets();
     if (channel_ && (watched[1].revents & (POLLIN | POLLHUP)) != 0) handle_packet();
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == sizeof info) handle_signal(static_cast<int>(info.ssi_signo));
@@ -103,6 +107,7 @@ bool Parent::start_mail() {
   }
   start_agent(0, true);
   for (int i = 1; i <= static_cast<int>(config_->deliver_agents); ++i) start_agent(i, false);
+  send_secrets();
   send_configuration();
   return true;
 }
@@ -161,6 +166,20 @@ void Parent::send(char tag, const std::string& text, int fd) {
 void Parent::send_configuration() {
   auto file = to_memory_file(sources_);
   if (file) send(tag_config, "", file->get());
+}
+
+// Before the configuration that needs them. Stamps first: what changes while they are read is seen next time.
+void Parent::send_secrets() {
+  auto files = secret_files(*config_);
+  secret_watch_.watch(files);
+  auto file = to_memory_file(read_secrets(files, user_));
+  if (file) send(tag_secrets, "", file->get());
+}
+
+void Parent::look_at_secrets() {
+  if (!channel_ || stopping_ || !secret_watch_.changed()) return;
+  send_secrets();
+  send(tag_renew, "");
 }
 
 void Parent::notice(const std::string& text) {
@@ -325,6 +344,7 @@ void Parent::reload() {
   for (int i = static_cast<int>(config_->deliver_agents) + 1; i <= more; ++i) start_agent(i, false);
   sources_ = std::move(sources);
   config_ = *parsed;
+  send_secrets();
   send_configuration();
 }
 

@@ -11,6 +11,7 @@
 #include "config/reader.hpp"
 #include "identity.hpp"
 #include "listeners.hpp"
+#include "secrets.hpp"
 #include "sources.hpp"
 
 namespace mansio::daemon {
@@ -41,6 +42,8 @@ class Parent {
   [[noreturn]] void become_agent(UniqueFd channel, int number);
   void send(char tag, const std::string& text, int fd = -1);
   void send_configuration();
+  void send_secrets();
+  void look_at_secrets();
   void notice(const std::string& text);
 
   void handle_signal(int number);
@@ -58,6 +61,7 @@ class Parent {
   config::ConfigPtr config_;
   ServiceUser user_;
   std::map<std::string, UniqueFd> sockets_;
+  SecretWatch secret_watch_;
   UniqueFd signals_, channel_;
   sigset_t old_mask_{};
   pid_t mail_ = -1;

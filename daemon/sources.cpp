@@ -1,62 +1,27 @@
 #include "sources.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "base/file.hpp"
-#include "base/text.hpp"
+#include "memory_file.hpp"
 
 namespace mansio::daemon {
-namespace {
-
-constexpr std::size_t size_limit = 64 << 20;
-
-void put(std::string& out, const std::string& text) { out += std::to_string(text.size()) + "\n" + text; }
-
-std::optional<std::string> take(std::string_view& in) {
-  auto end = in.find('\n');
-  auto length = parse_number(in.substr(0, end));
-  if (end == std::string_view::npos || !length || *length > in.size() - end - 1) return std::nullopt;
-  std::string text(in.substr(end + 1, static_cast<std::size_t>(*length)));
-  in.remove_prefix(end + 1 + text.size());
-  return text;
-}
-
-}  // namespace
 
 Result<UniqueFd> to_memory_file(const Sources& sources) {
-  UniqueFd fd(::memfd_create("mansio-config", MFD_CLOEXEC));
-  if (!fd) return fail_errno("memfd_create");
-  std::string bytes;
-  put(bytes, sources.facts.host_name);
-  put(bytes, sources.facts.mail_name);
-  put(bytes, sources.facts.aliases);
+  std::vector<std::string_view> texts{sources.facts.host_name, sources.facts.mail_name, sources.facts.aliases};
   for (const auto& file : sources.files) {
-    put(bytes, file.file);
-    put(bytes, file.text);
+    texts.push_back(file.file);
+    texts.push_back(file.text);
   }
-  auto written = pwrite_all(fd.get(), bytes, 0);
-  if (!written) return std::unexpected(written.error());
-  return fd;
+  return write_memory_file("mansio-config", texts);
 }
 
 Result<Sources> from_memory_file(int fd) {
-  if (::lseek(fd, 0, SEEK_SET) != 0) return fail_errno("configuration from the parent");
-  auto bytes = read_fd(fd, size_limit);
-  if (!bytes) return std::unexpected(bytes.error());
-  std::string_view rest = *bytes;
-  auto broken = [] { return fail(Fault::invalid, "configuration from the parent: broken"); };
-  auto host = take(rest), mail = take(rest), aliases = take(rest);
-  if (!host || !mail || !aliases) return broken();
+  auto texts = read_memory_file(fd, "configuration from the parent");
+  if (!texts) return std::unexpected(texts.error());
+  if (texts->size() < 3 || texts->size() % 2 == 0) return fail(Fault::invalid, "configuration from the parent: broken");
   Sources out;
-  out.facts.host_name = *host;
-  out.facts.mail_name = *mail;
-  out.facts.aliases = *aliases;
-  while (!rest.empty()) {
-    auto file = take(rest), text = take(rest);
-    if (!file || !text) return broken();
-    out.files.push_back(config::Source{*file, *text});
-  }
+  out.facts.host_name = (*texts)[0];
+  out.facts.mail_name = (*texts)[1];
+  out.facts.aliases = (*texts)[2];
+  for (std::size_t i = 3; i + 1 < texts->size(); i += 2) out.files.push_back(config::Source{(*texts)[i], (*texts)[i + 1]});
   return out;
 }
 
