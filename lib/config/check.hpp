@@ -1,5 +1,5 @@
 // The second look at a configuration, when each setting by itself is right: names that must exist, lists, addresses,
-// what this version can not do yet. Also brings values to the form that the snapshot promises. Pure.
+// what does not go together, defaults that depend on other settings. Also brings values to the form that the snapshot promises. Pure.
 #pragma once
 #include <map>
 #include <string>

@@ -64,9 +64,9 @@ struct Listener {
   std::string address = "*";        // "*", IPv4, IPv6 literal, or "unix:/path"
   std::uint16_t port = 25;          // 0: a free one
   Role role = Role::relay;
-  ListenerTls tls = ListenerTls::none;
-  std::optional<bool> auth;         // default: true for submission
-  TlsRules tls_rules;               // what is "" there is as in Config::tls
+  ListenerTls tls = ListenerTls::none;      // default: starttls when there is a certificate; implicit for submission on port 465
+  std::optional<bool> auth;         // always there in a snapshot; default: true for submission when auth.users is given
+  TlsRules tls_rules;               // in a snapshot, what was not given is as in Config::tls
   bool ask_certificate = false;     // of clients
   std::string setting;              // "listeners[0]", for error texts
 };

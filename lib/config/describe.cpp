@@ -51,9 +51,55 @@ std::string groups_text(const Items& items, Format format) {
   return out + "\n)";
 }
 
+std::string given(std::string_view text) { return text.empty() ? std::string() : quoted(text); }
+std::string yes_or_no(bool flag) { return flag ? "true" : "false"; }
+
+void rules_pairs(const TlsRules& rules, std::string_view prefix, Pairs& pairs) {
+  static constexpr std::string_view names[] = {"min_version", "ciphers", "cipher_suites", "groups", "tls_min_version", "tls_ciphers", "tls_cipher_suites", "tls_groups"};
+  const std::string* values[] = {&rules.min_version, &rules.ciphers, &rules.cipher_suites, &rules.groups};
+  for (std::size_t i = 0; i < 4; ++i) pairs.emplace_back(names[prefix.empty() ? i : i + 4], given(*values[i]));
+}
+
 std::string listener_text(const Listener& l) {
-  return group_text({{"address", quoted(l.address)}, {"port", std::to_string(l.port)}, {"role", word_of("listeners[].role", l.role)},
-                     {"tls", word_of("listeners[].tls", l.tls)}, {"auth", l.auth ? fmt::format("{}", *l.auth) : ""}});
+  Pairs pairs{{"address", quoted(l.address)}, {"port", std::to_string(l.port)}, {"role", word_of("listeners[].role", l.role)},
+              {"tls", word_of("listeners[].tls", l.tls)}};
+  rules_pairs(l.tls_rules, "tls_", pairs);
+  pairs.emplace_back("ask_certificate", yes_or_no(l.ask_certificate));
+  pairs.emplace_back("auth", l.auth ? yes_or_no(*l.auth) : "");
+  return group_text(pairs);
+}
+
+std::string tls_text(const Tls& t) {
+  auto files = [](const CertificateFiles& f) { return Pairs{{"certificate", quoted(f.certificate)}, {"key", quoted(f.key)}, {"ocsp", given(f.staple)}}; };
+  Pairs pairs;
+  if (!t.certificates.empty()) pairs = files(t.certificates.front());
+  if (t.certificates.size() > 1) {
+    std::vector<CertificateFiles> further(t.certificates.begin() + 1, t.certificates.end());
+    pairs.emplace_back("certificates", groups_text(further, [&](const CertificateFiles& f) { return group_text(files(f)); }));
+  }
+  rules_pairs(t.rules, "", pairs);
+  pairs.emplace_back("authorities", given(t.authorities));
+  pairs.emplace_back("resumption", yes_or_no(t.resumption));
+  return group_text(pairs);
+}
+
+std::string auth_text(const Auth& a) {
+  static constexpr std::string_view kinds[] = {"", "passwd-file:", "pam:", "dovecot:"};
+  std::string users = a.users == AuthUsers::none ? "" : quoted(std::string(kinds[static_cast<std::size_t>(a.users)]) + a.source);
+  return group_text({{"users", users}, {"mechanisms", a.mechanisms.empty() ? "" : quoted_list(a.mechanisms)},
+                     {"clear_text", yes_or_no(a.clear_text)}, {"certificates", given(a.certificates)},
+                     {"tries", std::to_string(a.tries)}, {"delay", duration_text(a.delay)}});
+}
+
+std::string submission_text(const Submission& s) {
+  std::string senders = s.senders == Senders::table ? "file:" + s.senders_file : s.senders == Senders::own ? "own" : "any";
+  return group_text({{"hide_client", yes_or_no(s.hide_client)}, {"masquerade", quoted_list(s.masquerade)}, {"senders", quoted(senders)},
+                     {"messages_per_hour", std::to_string(s.messages_per_hour)}, {"recipients_per_hour", std::to_string(s.recipients_per_hour)}});
+}
+
+std::string policy_text(const TlsPolicy& p) {
+  return group_text({{"domains", quoted_list(p.domains)}, {"tls", word_of("tls_policy[].tls", p.tls)},
+                     {"names", p.names.empty() ? "" : quoted_list(p.names)}});
 }
 
 std::string users_text(const Users& users) {
@@ -73,15 +119,22 @@ std::string timeouts_text(const ClientTimes& t) {
 }
 
 void remote_pairs(const Transport& t, Pairs& pairs) {
-  auto given = [&](std::string_view name, const std::string& text) { pairs.emplace_back(name, text.empty() ? "" : quoted(text)); };
   pairs.emplace_back("hosts", quoted_list(t.hosts));
   pairs.emplace_back("hosts_order", t.hosts_random ? "\"random\"" : "\"given\"");
   pairs.emplace_back("fallback", quoted_list(t.fallback));
   pairs.emplace_back("port", std::to_string(t.port));
   pairs.emplace_back("tls", word_of("transports.*.tls", t.tls));
-  given("source_address", t.source_address);
-  given("source_address6", t.source_address6);
-  given("helo_name", t.helo_name);
+  pairs.emplace_back("tls_implicit", yes_or_no(t.tls_implicit));
+  rules_pairs(t.tls_rules, "tls_", pairs);
+  pairs.emplace_back("tls_authorities", given(t.tls_authorities));
+  pairs.emplace_back("tls_certificate", given(t.tls_certificate.certificate));
+  pairs.emplace_back("tls_key", given(t.tls_certificate.key));
+  pairs.emplace_back("credentials", given(t.credentials));
+  pairs.emplace_back("auth_mechanisms", t.auth_mechanisms.empty() ? "" : quoted_list(t.auth_mechanisms));
+  pairs.emplace_back("auth_unverified", yes_or_no(t.auth_unverified));
+  pairs.emplace_back("source_address", given(t.source_address));
+  pairs.emplace_back("source_address6", given(t.source_address6));
+  pairs.emplace_back("helo_name", given(t.helo_name));
   pairs.emplace_back("family", word_of("transports.*.family", t.family));
   pairs.emplace_back("connections", std::to_string(t.connections));
   pairs.emplace_back("messages_per_connection", std::to_string(t.messages_per_connection));
@@ -142,15 +195,16 @@ std::string retry_text(const RetryRule& r) {
 }  // namespace
 
 std::string describe(const Config& c) {
-  bool tls = !c.tls.certificates.empty();
   const Pairs lines{
     {"version", "1"}, {"host_name", quoted(c.host_name)}, {"mail_name", quoted(c.mail_name)}, {"postmaster", quoted(c.postmaster)},
     {"run_as", quoted(c.run_as)}, {"spool_directory", quoted(c.spool_directory)}, {"log_directory", quoted(c.log_directory)},
     {"run_directory", quoted(c.run_directory)}, {"listeners", groups_text(c.listeners, listener_text)},
-    {"tls", tls ? group_text({{"certificate", quoted(c.tls.certificates[0].certificate)}, {"key", quoted(c.tls.certificates[0].key)}}) : ""},
+    {"tls", tls_text(c.tls)}, {"auth", auth_text(c.auth)},
+    {"submission", submission_text(c.submission)},
     {"domains", domains_text(c.domains)}, {"relay_from", quoted_list(c.relay_from)}, {"limits", limits_text(c)},
     {"smtp", group_text({{"bare_newline", word_of("smtp.bare_newline", c.bare_newline)}})},
-    {"transports", transports_text(c.transports)}, {"routes", groups_text(c.routes, route_text)}, {"aliases", quoted(c.aliases)},
+    {"transports", transports_text(c.transports)},
+    {"tls_policy", c.tls_policies.empty() ? "" : groups_text(c.tls_policies, policy_text)}, {"routes", groups_text(c.routes, route_text)}, {"aliases", quoted(c.aliases)},
     {"recipient_delimiter", quoted(c.recipient_delimiter)}, {"trusted_users", quoted_list(c.trusted_users)},
     {"sendmail", group_text({{"extract_addresses_remove_arguments", fmt::format("{}", c.extract_addresses_remove_arguments)}})},
     {"retry", groups_text(c.retry, retry_text)}, {"delay_warning", duration_text(c.delay_warning)},

@@ -42,7 +42,7 @@ class Reader {
 // What the table says stands in a new group until the file says otherwise.
 void Reader::defaults(std::string_view group) {
   for (const Setting& setting : settings()) {
-    if (setting.fallback.empty() || setting.store == nullptr) continue;
+    if (setting.fallback.empty()) continue;
     std::string_view rest = setting.path;
     if (!group.empty() && !rest.starts_with(std::string(group) + ".")) continue;
     rest.remove_prefix(group.size());
@@ -103,7 +103,7 @@ void Reader::value(const Setting& setting, const Node& node, const std::string& 
   for (std::size_t i = 0; i < node.children.size(); ++i) places_.add(fmt::format("{}[{}]", path, i), node.children[i].second.place);
   auto result = read_value(setting, node, directory_);
   if (!result) return problem(node.place, fmt::format("{}: {}", path, result.error().text()));
-  if (setting.store != nullptr) setting.store(config, *result);
+  setting.store(config, *result);
 }
 
 void Reader::finish(bool complete) {

@@ -14,12 +14,13 @@
 
 namespace mansio::config {
 
-enum class Type : std::uint8_t { string, boolean, integer, size, duration, names, word, path, users, schedule };
+// choice: a word, or one that goes on after a colon: "pam", "pam:NAME", "file:PATH".
+enum class Type : std::uint8_t { string, boolean, integer, size, duration, names, word, path, users, schedule, choice };
 
 // What a setting's text became; which member counts depends on the type.
 struct Value {
-  std::string text;                        // string, word, path
-  std::int64_t number = 0;                 // integer; size in bytes; duration in milliseconds; word: its index; boolean: 0, 1
+  std::string text;                        // string, word, path; choice: what follows the colon
+  std::int64_t number = 0;                 // integer; size in bytes; duration in milliseconds; word, choice: its index; boolean: 0, 1
   std::vector<std::string> names;
   Users users;
   std::vector<RetryStep> schedule;
@@ -37,11 +38,11 @@ struct Setting {
   std::string_view fallback = {};               // default, as written in a file; "" when there is none or `note` tells it
   std::string_view note = {};                   // default in words, when it depends on the machine or on other settings
   std::int64_t least = 0, most = INT64_MAX;    // integer, size (bytes), duration (milliseconds)
-  std::string_view words = {};                  // word: the choices, in the order of the enum
+  std::string_view words = {};                  // word, choice: what there is, in the order of the enum
   std::string_view kinds = {};                  // a transport's setting: the kinds that have it; "" for all
   bool required = false;                   // in its group
   std::string_view doc = {};                    // one or more sentences, plain text; "x" stands for a literal
-  void (*store)(Config&, const Value&) = nullptr;   // null: checked, but not used by this version
+  void (*store)(Config&, const Value&) = nullptr;
 };
 
 // A part of the configuration that is there any number of times, each with the same settings.

@@ -67,6 +67,28 @@ Result<Value> read_word(const Setting& setting, const Node& node) {
   return value;
 }
 
+// "file:PATH" is given as "file:" and a path; a choice without a colon is the whole text.
+Result<Value> read_choice(const Setting& setting, const Node& node, const std::string& directory) {
+  if (has_control(node.text)) return fail(Fault::invalid, fmt::format("\"{}\" holds a control character", escape(node.text, 60)));
+  auto colon = node.text.find(':');
+  std::string_view word = std::string_view(node.text).substr(0, colon == std::string::npos ? node.text.size() : colon + 1);
+  std::string rest = colon == std::string::npos ? std::string() : node.text.substr(colon + 1);
+  std::vector<std::string> known;
+  Value value;
+  for (std::string_view choice : split(setting.words, ' ')) {
+    auto after = choice.find(':') + 1;                     // 0: nothing may follow
+    known.emplace_back(choice.substr(0, after == 0 ? choice.size() : after));
+    if (known.back() == word && (after == 0 || !rest.empty())) {
+      value.text = after != 0 && choice.substr(after) == "PATH" ? resolve_path(rest, directory) : rest;
+      return value;
+    }
+    ++value.number;
+  }
+  auto near = nearest(word, known);
+  std::string meant = near && *near != word ? fmt::format(" (did you mean \"{}{}\"?)", *near, near->ends_with(':') ? escape(rest, 60) : "") : std::string();
+  return fail(Fault::invalid, fmt::format("expected {}, not {}{}", describe_type(setting), describe_node(node), meant));
+}
+
 Result<std::vector<std::string>> read_names(const Setting& setting, const Node& node) {
   std::vector<std::string> names;
   if (node.kind == NodeKind::string) names.push_back(node.text);      // one name needs no brackets
@@ -130,7 +152,8 @@ std::string describe_type(const Setting& setting) {
     case Type::path: return "a path in quotes";
     case Type::users: return "\"system\", \"passwd-file:PATH\" or a list of local parts";
     case Type::schedule: return "a schedule such as \"15m for 2h, 6h until 4d\"";
-    case Type::word: break;
+    case Type::word:
+    case Type::choice: break;
   }
   std::string out = "one of";
   for (std::string_view word : split(setting.words, ' ')) out += fmt::format(" \"{}\"", word);
@@ -161,6 +184,7 @@ Result<Value> read_value(const Setting& setting, const Node& node, const std::st
   }
   if (node.kind != NodeKind::string) return expected_instead(setting, node);
   if (setting.type == Type::word) return read_word(setting, node);
+  if (setting.type == Type::choice) return read_choice(setting, node, directory);
   if (setting.type != Type::schedule) return read_text(setting, node, directory);
   auto schedule = parse_schedule(node.text);
   if (!schedule) return std::unexpected(schedule.error());

@@ -8,10 +8,17 @@ namespace mansio::config {
 
 TEST_CASE("the effective configuration is text that gives the same configuration") {
   for (const std::string text : {"version = 1;", R"(version = 1; host_name = "h.example"; run_as = ""; aliases = "a\\b\"c"; recipient_delimiter = "";
-      listeners = ( { port = 0; }, { address = "unix:/l"; role = "lmtp"; auth = false; } ); tls = { certificate = "c"; key = "k"; };
+      listeners = ( { port = 0; tls = "required"; tls_min_version = "1.2"; tls_ciphers = "C"; tls_cipher_suites = "T"; tls_groups = "H"; ask_certificate = true; auth = true; },
+        { role = "submission"; port = 465; }, { address = "unix:/l"; role = "lmtp"; auth = false; } ); tls = { certificate = "c"; key = "k"; ocsp = "o"; certificates = ( { certificate = "c2"; key = "k2"; ocsp = "o2"; }, { certificate = "c3"; key = "k3"; } );
+        min_version = "1.3"; ciphers = "A:!B"; cipher_suites = "S"; groups = "G"; authorities = "a"; resumption = false; };
+      auth = { users = "pam:x"; mechanisms = [ "plain", "EXTERNAL" ]; clear_text = true; certificates = "f"; tries = 9; delay = "2s"; };
+      submission = { hide_client = false; masquerade = [ "M.example" ]; senders = "file:s"; messages_per_hour = 5; recipients_per_hour = 6; };
+      tls_policy = ( { domains = [ "*.p.example" ]; names = [ ".n.example" ]; }, { domains = [ "*" ]; tls = "none"; } );
       domains = { local = [ "*.a.example", "file:x" ]; relay_to = "b.example"; alias = ( { from = "c.example"; to = "d.example"; } ); };
       relay_from = [ ]; limits = { outbound_connections = 9; message_size = 1234567; hops = 3; data_timeout = "1h1m1s"; }; smtp = { bare_newline = "normalize"; };
-      transports = { a = { kind = "maildir"; path = "~/M"; }; b = { kind = "mbox"; path = "m/{user}"; }; d = { kind = "drop"; directory = "d"; };
+      transports = { v = { kind = "smtp"; hosts = "h:465"; credentials = "p"; tls_min_version = "1.3"; tls_ciphers = "C"; tls_cipher_suites = "T"; tls_groups = "H";
+          tls_authorities = "a"; tls_certificate = "c"; tls_key = "k"; auth_mechanisms = [ "PLAIN" ]; auth_unverified = true; };
+        a = { kind = "maildir"; path = "~/M"; }; b = { kind = "mbox"; path = "m/{user}"; }; d = { kind = "drop"; directory = "d"; };
         p = { kind = "pipe"; command = [ "/bin/x", "{detail}" ]; timeout = "1s"; }; s = { kind = "smtp"; hosts = [ "h:26" ]; tls = "none"; };
         l = { kind = "lmtp"; hosts = [ "unix:/x" ]; };
         o = { kind = "smtp"; hosts = [ "mx:h", "[::1]" ]; hosts_order = "random"; fallback = "f:26"; source_address = "192.0.2.1"; source_address6 = "::1";

@@ -1,0 +1,174 @@
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "config/checker.hpp"
+#include "config/match.hpp"
+#include "config/value.hpp"
+
+namespace mansio::config {
+
+namespace {
+
+// A mechanism and who can log in with it. sasl knows what they are; here it is which settings go together.
+struct MechanismRule {
+  std::string_view name;
+  bool clear;                                    // shows the password or token, so only inside TLS
+  std::initializer_list<AuthUsers> users;        // empty: any
+};
+constexpr MechanismRule mechanism_rules[] = {
+  {"SCRAM-SHA-256-PLUS", false, {AuthUsers::passwd_file}}, {"SCRAM-SHA-256", false, {AuthUsers::passwd_file}},
+  {"PLAIN", true, {}}, {"LOGIN", true, {}},
+  {"OAUTHBEARER", true, {AuthUsers::dovecot}}, {"XOAUTH2", true, {AuthUsers::dovecot}}, {"EXTERNAL", false, {}},
+};
+
+bool goes_with(const MechanismRule& rule, AuthUsers users) {
+  return rule.users.size() == 0 || std::ranges::find(rule.users, users) != rule.users.end();
+}
+
+std::string_view users_text_of(AuthUsers users) {
+  switch (users) {
+    case AuthUsers::passwd_file: return "passwd-file:";
+    case AuthUsers::pam: return "pam";
+    case AuthUsers::dovecot: return "dovecot:";
+    case AuthUsers::none: break;
+  }
+  return "";
+}
+
+// What is not given in `rules` is as in `general`.
+void inherit(TlsRules& rules, const TlsRules& general) {
+  for (auto member : {&TlsRules::min_version, &TlsRules::ciphers, &TlsRules::cipher_suites, &TlsRules::groups}) {
+    if ((rules.*member).empty()) rules.*member = general.*member;
+  }
+}
+
+bool is_unix(const Listener& listener) { return listener.address.starts_with("unix:"); }
+
+}  // namespace
+
+void Checker::mechanisms(const std::string& path, std::vector<std::string>& list) {
+  std::vector<std::string> known;
+  for (const MechanismRule& rule : mechanism_rules) known.emplace_back(rule.name);
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    std::string place = fmt::format("{}[{}]", path, i);
+    std::ranges::transform(list[i], list[i].begin(), ascii_upper);
+    if (std::ranges::find(known, list[i]) == known.end()) {
+      auto near = nearest(list[i], known);
+      problem(place, fmt::format("unknown mechanism \"{}\"{}", escape(list[i], 60),
+                                 near ? fmt::format(" (did you mean \"{}\"?)", *near) : fmt::format(": there are {}", fmt::join(known, ", "))));
+    } else if (repeated(seen, list[i])) {
+      problem(place, fmt::format("\"{}\" is in the list twice", list[i]));
+    }
+  }
+}
+
+void Checker::auth() {
+  Auth& auth = config_.auth;
+  mechanisms("auth.mechanisms", auth.mechanisms);
+  if (auth.users == AuthUsers::none) {
+    bool wanted = !auth.mechanisms.empty() || !auth.certificates.empty();
+    if (wanted && !places_.has("auth.users")) problem("auth", "\"users\" is missing: write users = \"passwd-file:/path\", \"pam\" or \"dovecot:/path\"");
+    return;
+  }
+  for (std::size_t i = 0; i < auth.mechanisms.size(); ++i) {
+    auto rule = std::ranges::find(mechanism_rules, auth.mechanisms[i], &MechanismRule::name);
+    if (rule == std::end(mechanism_rules)) continue;
+    std::string place = fmt::format("auth.mechanisms[{}]", i);
+    if (!goes_with(*rule, auth.users)) {
+      problem(place, fmt::format("{} needs users = \"{}...\", not \"{}\"", rule->name, users_text_of(*rule->users.begin()), users_text_of(auth.users)));
+    }
+    if (rule->name != "EXTERNAL") continue;
+    if (auth.certificates.empty()) problem(place, "EXTERNAL needs auth.certificates, the file that says which certificate is whose");
+    bool asked = std::ranges::any_of(config_.listeners, &Listener::ask_certificate);
+    if (!asked) problem(place, "EXTERNAL needs a listener with ask_certificate = true");
+  }
+}
+
+void Checker::tls() {
+  std::vector<CertificateFiles>& certificates = config_.tls.certificates;
+  for (std::size_t i = 0; i < certificates.size(); ++i) {
+    CertificateFiles& files = certificates[i];
+    if (i == 0 && !files.staple.empty() && files.certificate.empty()) problem("tls.ocsp", "it is for tls.certificate, which is missing");
+    if (files.certificate.empty() == files.key.empty()) continue;
+    std::string path = i == 0 ? "tls" : fmt::format("tls.certificates[{}]", i - 1);
+    if (i > 0 && !(places_.has(path + ".certificate") && places_.has(path + ".key"))) continue;    // said already
+    problem(path, "certificate and key come together, but one is missing");
+  }
+  std::erase_if(certificates, [](const CertificateFiles& files) { return files.certificate.empty(); });
+}
+
+// design.md §6: STARTTLS is offered as soon as there is a certificate. A unix socket needs none.
+void Checker::listener_tls(Listener& listener) {
+  const std::string& path = listener.setting;
+  bool certificate = !config_.tls.certificates.empty();
+  if (!places_.has(path + ".tls")) {
+    bool implicit = listener.role == Role::submission && listener.port == 465;       // RFC 8314 §3.3
+    if (is_unix(listener)) listener.tls = ListenerTls::none;
+    else if (implicit) listener.tls = ListenerTls::implicit;
+    else listener.tls = certificate ? ListenerTls::starttls : ListenerTls::none;
+  }
+  inherit(listener.tls_rules, config_.tls.rules);
+  bool told = places_.has("tls.certificate") || places_.has("tls.certificates");
+  if (listener.tls != ListenerTls::none && !certificate && !told) {
+    problem(path + ".tls", "TLS needs a certificate: write tls = { certificate = \"/path\"; key = \"/path\"; }");
+  }
+  if (listener.tls == ListenerTls::none && listener.ask_certificate) problem(path + ".ask_certificate", "clients can show one only inside TLS");
+}
+
+void Checker::listener_auth(Listener& listener) {
+  const std::string& path = listener.setting;
+  const Auth& auth = config_.auth;
+  bool users = auth.users != AuthUsers::none, told = places_.has("auth.users");
+  bool needed = listener.role == Role::submission && !is_unix(listener);
+  if (!listener.auth) listener.auth = listener.role == Role::submission && users;
+  if (listener.role == Role::lmtp && *listener.auth) return problem(path + ".auth", "LMTP has no log-ins");
+  if (needed && !users && !told) {
+    return problem(path + ".role", "\"submission\" needs users that log in: write auth = { users = \"pam\"; }, or \"passwd-file:/path\" or \"dovecot:/path\"");
+  }
+  if (*listener.auth && !users && !told) return problem(path + ".auth", "nobody could log in: write auth = { users = \"pam\"; }, or \"passwd-file:/path\" or \"dovecot:/path\"");
+  if (needed && users && !*listener.auth) problem(path + ".auth", "a submission listener takes mail only from users that log in: leave auth out, or write role = \"relay\"");
+  if (!*listener.auth || is_unix(listener) || listener.tls != ListenerTls::none || auth.clear_text) return;
+  auto open = [&](const MechanismRule& rule) {
+    bool given = auth.mechanisms.empty() ? rule.name != "EXTERNAL" : std::ranges::find(auth.mechanisms, rule.name) != auth.mechanisms.end();
+    return !rule.clear && given && goes_with(rule, auth.users);
+  };
+  if (users && std::ranges::none_of(mechanism_rules, open)) {
+    problem(path, "nobody could log in: without TLS no password may be sent. Give tls.certificate and tls.key, or auth = false for this listener");
+  }
+}
+
+void Checker::listener(Listener& listener) {
+  const std::string& path = listener.setting;
+  const std::string& address = listener.address;
+  auto bits = Network::parse_address(address);
+  if (is_unix(listener) ? address.size() <= 5 : address != "*" && !bits) {
+    problem(path + ".address", fmt::format("\"{}\" is no address: write \"*\", an IPv4 or IPv6 address, or \"unix:/path\"", escape(address, 60)));
+  }
+  static const NetworkList loopback({"127.0.0.0/8", "::1"});
+  if (listener.role == Role::lmtp && !is_unix(listener) && !loopback.matches(address)) {
+    problem(path + ".address", "LMTP has no access control: give a unix socket or a loopback address");
+  }
+  listener_tls(listener);
+  listener_auth(listener);
+}
+
+void Checker::listeners() {
+  if (!places_.has("listeners")) config_.listeners.emplace_back().setting = "listeners[0]";
+  if (config_.listeners.empty() && problems_.empty()) problem("listeners", "it is empty, so no mail could come in: leave it out for port 25 on all addresses");
+  std::set<std::string> seen;
+  for (Listener& listener : config_.listeners) {
+    if (listener.address.starts_with("unix:")) listener.address = "unix:" + resolve_path(listener.address.substr(5), directory());
+    this->listener(listener);
+    if (listener.port == 0 && !is_unix(listener)) continue;
+    std::string socket = is_unix(listener) ? listener.address : fmt::format("{} port {}", listener.address, listener.port);
+    if (repeated(seen, socket)) problem(listener.setting, fmt::format("a second listener on {}", socket));
+  }
+}
+
+void Checker::submission() {
+  Submission& submission = config_.submission;
+  for (std::size_t i = 0; i < submission.masquerade.size(); ++i) domain(fmt::format("submission.masquerade[{}]", i), submission.masquerade[i]);
+}
+
+}  // namespace mansio::config
