@@ -1,10 +1,13 @@
 // What parent and mail process say to each other over their socketpair: a tag, then text, sometimes a descriptor.
 #pragma once
+#include <string_view>
+
+#include "deliver/agent_pool.hpp"
 
 namespace mansio::daemon {
 
 // To the mail process.
-constexpr char tag_agent = 'A';        // + 'L' or 'D': an agent's channel, for look-ups or deliveries (descriptor)
+constexpr char tag_agent = 'A';        // + a letter of agent_letters: an agent's channel (descriptor)
 constexpr char tag_listener = 'L';     // + key (listeners.hpp): a listening socket (descriptor)
 constexpr char tag_config = 'C';       // configuration sources in a memory file (descriptor): take it into use
 constexpr char tag_secrets = 'K';      // what the files named by the next configuration hold, in a memory file (descriptor)
@@ -17,5 +20,12 @@ constexpr char tag_stop = 'S';         // finish open work within shutdown_grace
 constexpr char tag_ready = 'Y';        // + addresses: every listener answers
 constexpr char tag_failed = 'F';       // + text: cannot start
 constexpr char tag_reloaded = 'D';     // a new configuration is in use
+
+// By AgentKind: look-ups, deliveries, passwords.
+constexpr std::string_view agent_letters = "LDP";
+inline deliver::AgentKind agent_kind(std::string_view letter) {
+  auto at = letter.size() == 1 ? agent_letters.find(letter[0]) : std::string_view::npos;
+  return at == std::string_view::npos ? deliver::AgentKind::deliveries : static_cast<deliver::AgentKind>(at);
+}
 
 }  // namespace mansio::daemon

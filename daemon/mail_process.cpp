@@ -140,7 +140,7 @@ void MailProcess::received(event::PacketSocket::Packet packet) {
   if (packet.bytes.empty()) return;
   std::string text = packet.bytes.substr(1);
   switch (packet.bytes[0]) {
-    case tag_agent: (void)agents_->add(std::move(packet.fd), text == "L"); break;
+    case tag_agent: (void)agents_->add(std::move(packet.fd), agent_kind(text)); break;
     case tag_listener: handed_[text] = std::move(packet.fd); break;
     case tag_secrets: take_secrets(std::move(packet.fd)); break;
     case tag_config: take_configuration(std::move(packet.fd)); break;

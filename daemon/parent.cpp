@@ -22,6 +22,7 @@ extern "C" void setproctitle(const char* format, ...);
 #include "channel.hpp"
 #include "deliver/agent.hpp"
 #include "deliver/packet_channel.hpp"
+#include "deliver/password_check.hpp"
 #include "event/packet_socket.hpp"
 #include "mail_process.hpp"
 
@@ -29,6 +30,8 @@ namespace mansio::daemon {
 namespace {
 
 constexpr int secret_check_milliseconds = 1000;       // a renewed certificate counts after two of these
+
+constexpr int password_agents = 2;   // when PAM is asked
 
 std::int64_t monotonic_seconds() {
   timespec now{};
@@ -105,8 +108,7 @@ bool Parent::start_mail() {
     auto it = sockets_.find(socket.key);
     if (it != sockets_.end()) send(tag_listener, socket.key, it->second.get());
   }
-  start_agent(0, true);
-  for (int i = 1; i <= static_cast<int>(config_->deliver_agents); ++i) start_agent(i, false);
+  start_agents();
   send_secrets();
   send_configuration();
   return true;
@@ -130,28 +132,49 @@ void Parent::become_mail(UniqueFd channel) {
   ::_exit(mail_main(std::move(channel), options));
 }
 
-void Parent::start_agent(int number, bool lookups) {
+void Parent::start_agents() {
+  start_agent(0, deliver::AgentKind::lookups);
+  for (int i = 1; i <= static_cast<int>(config_->deliver_agents); ++i) start_agent(i, deliver::AgentKind::deliveries);
+  start_password_agents();
+}
+
+void Parent::start_password_agents() {
+  if (config_->auth.users != config::AuthUsers::pam) return;
+  for (int i = 1; i <= password_agents; ++i) start_agent(i, deliver::AgentKind::passwords);
+}
+
+// They have nothing to finish: the client of a check under way is told to try again.
+void Parent::end_password_agents() {
+  for (const Child& agent : agents_) {
+    if (agent.kind == deliver::AgentKind::passwords) ::kill(agent.pid, SIGKILL);
+  }
+  std::erase_if(agents_, [](const Child& agent) { return agent.kind == deliver::AgentKind::passwords; });
+}
+
+void Parent::start_agent(int number, deliver::AgentKind kind) {
   auto pair = event::packet_pair();
   if (!pair) return notice(fmt::format("delivery agent: {}", pair.error().text()));
   pid_t pid = ::fork();
   if (pid < 0) return notice(fmt::format("delivery agent: fork: {}", std::strerror(errno)));
-  if (pid == 0) become_agent(std::move(pair->second), number);
+  if (pid == 0) become_agent(std::move(pair->second), number, kind);
   Child child;
   child.pid = pid;
-  child.lookups = lookups;
+  child.kind = kind;
   child.number = number;
   agents_.push_back(child);
-  send(tag_agent, lookups ? "L" : "D", pair->first.get());
+  send(tag_agent, std::string(1, agent_letters[static_cast<std::size_t>(kind)]), pair->first.get());
 }
 
-void Parent::become_agent(UniqueFd channel, int number) {
+void Parent::become_agent(UniqueFd channel, int number, deliver::AgentKind kind) {
   ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
   // TERM goes to the parent, which lets deliveries end: agents end when their channel closes.
   for (int each : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) std::signal(each, SIG_IGN);
-  if (number == 0) setproctitle("deliver (users)");
+  if (kind == deliver::AgentKind::passwords) setproctitle("passwords %d", number);
+  else if (kind == deliver::AgentKind::lookups) setproctitle("deliver (users)");
   else setproctitle("deliver %d", number);
   close_others({channel.get()});
   if (options_.background) let_go_of_terminal();
+  if (kind == deliver::AgentKind::passwords) ::_exit(deliver::password_agent_main(channel.release(), {}));
   deliver::AgentOptions options;
   options.may_be_root = ::getuid() == 0 && !user_.switches;
   ::_exit(deliver::agent_main(channel.release(), options));
@@ -257,8 +280,9 @@ void Parent::reap() {
     Child child = *it;
     agents_.erase(it);
     if (mail_ < 0 || stopping_ || !channel_) continue;
-    notice(fmt::format("delivery agent {} {}: starting another", child.number, describe_exit(status)));
-    start_agent(child.number, child.lookups);
+    const char* what = child.kind == deliver::AgentKind::passwords ? "password" : "delivery";
+    notice(fmt::format("{} agent {} {}: starting another", what, child.number, describe_exit(status)));
+    start_agent(child.number, child.kind);
   }
 }
 
@@ -340,10 +364,14 @@ void Parent::reload() {
   std::erase_if(sockets_, [&](const auto& entry) {
     return std::ranges::none_of(wanted, [&](const ListenerSocket& s) { return s.key == entry.first; });
   });
+  bool asked_pam = config_->auth.users == config::AuthUsers::pam;
   auto more = static_cast<int>((*parsed)->deliver_agents);
-  for (int i = static_cast<int>(config_->deliver_agents) + 1; i <= more; ++i) start_agent(i, false);
+  for (int i = static_cast<int>(config_->deliver_agents) + 1; i <= more; ++i) start_agent(i, deliver::AgentKind::deliveries);
   sources_ = std::move(sources);
   config_ = *parsed;
+  bool asks_pam = config_->auth.users == config::AuthUsers::pam;
+  if (asked_pam && !asks_pam) end_password_agents();
+  if (!asked_pam) start_password_agents();
   send_secrets();
   send_configuration();
 }

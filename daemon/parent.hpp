@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/reader.hpp"
+#include "deliver/agent_pool.hpp"
 #include "identity.hpp"
 #include "listeners.hpp"
 #include "secrets.hpp"
@@ -32,14 +33,17 @@ class Parent {
  private:
   struct Child {
     pid_t pid = -1;
-    bool lookups = false;
+    deliver::AgentKind kind = deliver::AgentKind::deliveries;
     int number = 0;
   };
 
   bool start_mail();
-  void start_agent(int number, bool lookups);
+  void start_agents();
+  void start_password_agents();
+  void end_password_agents();
+  void start_agent(int number, deliver::AgentKind kind);
   [[noreturn]] void become_mail(UniqueFd channel);
-  [[noreturn]] void become_agent(UniqueFd channel, int number);
+  [[noreturn]] void become_agent(UniqueFd channel, int number, deliver::AgentKind kind);
   void send(char tag, const std::string& text, int fd = -1);
   void send_configuration();
   void send_secrets();

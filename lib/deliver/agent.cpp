@@ -89,6 +89,7 @@ Answer Worker::run(const Job& job, int message) {
     case JobKind::pipe: return deliver_pipe(job, message);
     case JobKind::user_lookup: return lookup_user(job);
     case JobKind::read_forward: return read_forward(job);
+    case JobKind::password_check: return refusal(job, Status(451, 3, 0, "this agent checks no passwords"));
     case JobKind::forget: break;
   }
   return refusal(job, Status());

@@ -11,7 +11,11 @@ namespace {
 constexpr std::size_t depth = 2;
 constexpr std::uint32_t one_off_slot = 0, first_kept_slot = 1, kept_slots = 32;
 
-bool is_lookup(JobKind kind) { return kind == JobKind::user_lookup || kind == JobKind::read_forward; }
+AgentKind kind_for(JobKind kind) {
+  if (kind == JobKind::password_check) return AgentKind::passwords;
+  bool lookup = kind == JobKind::user_lookup || kind == JobKind::read_forward;
+  return lookup ? AgentKind::lookups : AgentKind::deliveries;
+}
 
 // What jobs block on together: a lock, or a program of the same user.
 std::string place_of(const Job& job) {
@@ -23,12 +27,12 @@ std::string place_of(const Job& job) {
 }  // namespace
 
 struct AgentPool::Agent {
-  explicit Agent(bool for_lookups) : lookups(for_lookups) {}
+  explicit Agent(AgentKind what) : kind(what) {}
   std::optional<event::PacketSocket> socket;
   std::unordered_map<std::uint64_t, Request*> under_way;   // by serial
   std::deque<std::pair<std::uint64_t, std::uint32_t>> slots;   // journal segments it has: file key → slot, oldest first
   std::uint32_t next_slot = first_kept_slot;
-  bool lookups;
+  AgentKind kind;
 };
 
 struct AgentPool::Wait {
@@ -51,8 +55,16 @@ void AgentPool::close() {
   agents.clear();
 }
 
-Result<> AgentPool::add(UniqueFd channel, bool lookups) {
-  auto agent = std::make_unique<Agent>(lookups);
+std::deque<AgentPool::Request*>& AgentPool::queue_of(const Job& job) noexcept {
+  return waiting_[static_cast<std::size_t>(kind_for(job.kind))];
+}
+
+bool AgentPool::has(AgentKind kind) const noexcept {
+  return std::ranges::any_of(agents_, [kind](const auto& agent) { return agent->kind == kind; });
+}
+
+Result<> AgentPool::add(UniqueFd channel, AgentKind kind) {
+  auto agent = std::make_unique<Agent>(kind);
   Agent* raw = agent.get();
   auto socket = event::PacketSocket::adopt(
       loop_, std::move(channel), [this, raw](event::PacketSocket::Packet packet) { answered(raw, std::move(packet)); },
@@ -67,6 +79,10 @@ Result<> AgentPool::add(UniqueFd channel, bool lookups) {
 event::Task<Answer> AgentPool::run(Job job, spool::Content content) {
   job.serial = next_serial_++;
   Request request(std::move(job), std::move(content));
+  if (request.job.kind == JobKind::password_check && !has(AgentKind::passwords)) {
+    request.answer.status = Status(451, 3, 0, "there is no agent that checks passwords");
+    co_return std::move(request.answer);
+  }
   Wait wait{this, &request};
   co_await wait;
   co_return std::move(request.answer);
@@ -80,7 +96,7 @@ void AgentPool::admit(Request* request) {
     if (place.admitted >= limit) return place.parked.push_back(request);
     ++place.admitted;
   }
-  waiting_.push_back(request);
+  queue_of(request->job).push_back(request);
 }
 
 // The request has its answer: the next one for its place may wait for an agent.
@@ -89,7 +105,7 @@ void AgentPool::leave(Request* request) {
   if (request->place.empty() || it == places_.end()) return;
   Place& place = it->second;
   if (!place.parked.empty()) {
-    waiting_.push_back(place.parked.front());
+    queue_of(place.parked.front()->job).push_back(place.parked.front());
     place.parked.pop_front();
   } else if (--place.admitted == 0) {
     places_.erase(it);
@@ -97,35 +113,33 @@ void AgentPool::leave(Request* request) {
 }
 
 bool AgentPool::suits(const Agent& agent, const Job& job) const {
-  bool alone = std::ranges::none_of(agents_, [](const auto& a) { return !a->lookups; }) ||
-               std::ranges::none_of(agents_, [](const auto& a) { return a->lookups; });
-  if (!alone && agent.lookups != is_lookup(job.kind)) return false;
+  AgentKind wanted = kind_for(job.kind);
+  if (wanted == AgentKind::passwords || agent.kind == AgentKind::passwords) {
+    return agent.kind == wanted && agent.under_way.empty();
+  }
+  bool alone = !has(AgentKind::deliveries) || !has(AgentKind::lookups);
+  if (!alone && agent.kind != wanted) return false;
   if (agent.under_way.empty()) return true;
-  if (is_lookup(job.kind)) return agent.lookups && agent.under_way.size() < 64;
+  if (wanted == AgentKind::lookups) return agent.kind == AgentKind::lookups && agent.under_way.size() < 64;
   if (job.kind != JobKind::maildir || agent.under_way.size() >= depth) return false;
   return std::ranges::all_of(agent.under_way, [](const auto& entry) { return entry.second->job.kind == JobKind::maildir; });
 }
 
+// The kinds of work don't wait for each other.
 void AgentPool::dispatch() {
-  while (!waiting_.empty()) {
-    Request* request = waiting_.front();
+  for (auto& waiting : waiting_) dispatch(waiting);
+}
+
+void AgentPool::dispatch(std::deque<Request*>& waiting) {
+  while (!waiting.empty()) {
+    Request* request = waiting.front();
     Agent* best = nullptr;
     for (auto& agent : agents_) {
       if (!suits(*agent, request->job)) continue;
       if (best == nullptr || agent->under_way.size() < best->under_way.size()) best = agent.get();
     }
-    if (best == nullptr) {
-      // Look-ups and deliveries don't wait for each other.
-      auto other = std::ranges::find_if(waiting_, [&](Request* r) { return is_lookup(r->job.kind) != is_lookup(request->job.kind); });
-      if (other == waiting_.end()) return;
-      Request* moved = *other;
-      auto fits = std::ranges::any_of(agents_, [&](const auto& a) { return suits(*a, moved->job); });
-      if (!fits) return;
-      waiting_.erase(other);
-      waiting_.push_front(moved);
-      continue;
-    }
-    waiting_.pop_front();
+    if (best == nullptr) return;
+    waiting.pop_front();
     give(*best, request);
   }
 }
@@ -164,7 +178,9 @@ Result<> AgentPool::send(Agent& agent, Request& request) {
   }
   auto packet = encode_job(request.job);
   if (!packet) return std::unexpected(packet.error());
-  return agent.socket->send(*packet, fd);
+  auto sent = agent.socket->send(*packet, fd);
+  if (request.job.kind == JobKind::password_check) crypto::wipe(*packet);
+  return sent;
 }
 
 void AgentPool::answered(Agent* agent, event::PacketSocket::Packet packet) {
@@ -189,6 +205,13 @@ void AgentPool::died(Agent* agent) {
     request->answer.status = Status(451, 3, 0, "the delivery agent ended unexpectedly");
     leave(request);
     request->waiter.resume();
+  }
+  if (!has(AgentKind::passwords)) {
+    auto& waiting = waiting_[static_cast<std::size_t>(AgentKind::passwords)];
+    for (Request* request : std::exchange(waiting, {})) {
+      request->answer.status = Status(451, 3, 0, "there is no agent that checks passwords");
+      request->waiter.resume();
+    }
   }
   dispatch();
 }

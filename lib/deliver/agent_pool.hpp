@@ -1,8 +1,10 @@
 // The delivery agents as the event loop sees them: jobs go out, answers come back, nothing waits. Agents are processes
-// the parent starts; each comes as the end of a socketpair and may come and go. The first is kept for look-ups, so that
-// a slow mailbox never holds up RCPT; the others take deliveries. A mailbox that somebody holds locked, or a program that
-// hangs, never has all of them: one job at a time for an mbox file, half of the agents for a user's programs (S-105).
+// the parent starts; each comes as the end of a socketpair and may come and go. One is kept for look-ups, so that
+// a slow mailbox never holds up RCPT; two for passwords, when PAM is asked; the others take deliveries. A mailbox that
+// somebody holds locked, or a program that hangs, never has all of them: one job at a time for an mbox file, half of the
+// agents for a user's programs (S-105).
 #pragma once
+#include <array>
 #include <coroutine>
 #include <cstdint>
 #include <deque>
@@ -19,6 +21,11 @@
 
 namespace mansio::deliver {
 
+// What an agent is for. Where there is none for look-ups or none for deliveries, the others do both; passwords are the
+// work of their own agents alone.
+enum class AgentKind : std::uint8_t { lookups, deliveries, passwords };
+inline constexpr std::size_t agent_kinds = 3;
+
 class AgentPool {
  public:
   explicit AgentPool(event::Loop& loop);
@@ -27,14 +34,15 @@ class AgentPool {
   AgentPool& operator=(const AgentPool&) = delete;
 
   // A new agent's channel. Jobs that waited for one go to it.
-  Result<> add(UniqueFd channel, bool lookups);
+  Result<> add(UniqueFd channel, AgentKind kind);
 
   // Does the job in an agent. `content` (by value: it keeps the file open) may be empty for look-ups. When the agent
   // dies under it the answer is 451, and the delivery may or may not have happened: repeat it as maybe_repeated.
+  // A password_check never waits for an agent to come: without one it is 451 at once.
   event::Task<Answer> run(Job job, spool::Content content);
 
-  // Fewer jobs than this are under way for deliveries: no job would wait long.
-  std::size_t waiting() const noexcept { return waiting_.size(); }
+  // Jobs that wait for an agent of the kind.
+  std::size_t waiting(AgentKind kind) const noexcept { return waiting_[static_cast<std::size_t>(kind)].size(); }
   std::size_t agents() const noexcept { return agents_.size(); }
   void close();     // drops the agents: they end when their channel closes
 
@@ -56,7 +64,10 @@ class AgentPool {
 
   void admit(Request* request);
   void leave(Request* request);
+  std::deque<Request*>& queue_of(const Job& job) noexcept;
   void dispatch();
+  void dispatch(std::deque<Request*>& waiting);
+  bool has(AgentKind kind) const noexcept;
   bool suits(const Agent& agent, const Job& job) const;
   void give(Agent& agent, Request* request);
   Result<> send(Agent& agent, Request& request);
@@ -65,7 +76,7 @@ class AgentPool {
 
   event::Loop& loop_;
   std::vector<std::unique_ptr<Agent>> agents_;
-  std::deque<Request*> waiting_;
+  std::array<std::deque<Request*>, agent_kinds> waiting_;
   std::unordered_map<std::string, Place> places_;
   std::uint64_t next_serial_ = 1;
 };

@@ -10,8 +10,16 @@ namespace {
 
 constexpr std::uint64_t job_mark = 0x314a, answer_mark = 0x3141;   // format version 1
 constexpr std::size_t path_limit = 4095, word_limit = 8192, count_limit = 256, prefix_limit = 64u << 10, text_limit = 4096;
+constexpr std::size_t login_limit = 1024, service_limit = 64, secret_limit = 16u << 10;
 
 bool is_absolute_or_empty(std::string_view path) { return path.empty() || path[0] == '/'; }
+
+// PAM takes the last part of a path for a service's name: one that holds '/' would name another.
+bool is_password_check(const Job& job) {
+  bool named = !job.service.empty() && job.service.size() <= service_limit && job.service[0] != '.';
+  if (!named || job.service.find('/') != std::string::npos || has_control(job.service)) return false;
+  return !job.user.empty() && job.user.size() <= login_limit && !has_control(job.user) && !job.secret.empty();
+}
 
 // What a job of each kind needs; a packet without it is a bug of the mail process and is never acted upon.
 bool has_its_fields(const Job& job) {
@@ -23,6 +31,7 @@ bool has_its_fields(const Job& job) {
     case JobKind::user_lookup: return !job.user.empty();
     case JobKind::read_forward: return !job.home.empty();
     case JobKind::forget: return job.message.fd_slot != no_slot;
+    case JobKind::password_check: return is_password_check(job);
   }
   return false;
 }
@@ -35,7 +44,9 @@ bool is_message_name(std::string_view name) noexcept {
 
 Result<std::string> encode_job(const Job& job) {
   if (!has_its_fields(job)) return fail(Fault::invalid, "delivery job: a field is missing or breaks its bound");
-  PacketWriter out;
+  bool checks_password = job.kind == JobKind::password_check;
+  // Large enough, so that no half of a password stays behind where the packet grew out of its memory.
+  PacketWriter out(checks_password ? 2 * secret_limit : 0);
   out.number(job_mark, 2);
   out.number(job.serial, 8);
   out.number(static_cast<std::uint64_t>(job.kind), 1);
@@ -52,10 +63,18 @@ Result<std::string> encode_job(const Job& job) {
   for (const auto* field : {&job.user, &job.home, &job.path, &job.name, &job.sender}) out.text(*field);
   out.texts(job.command);
   out.texts(job.environment);
+  if (checks_password) {
+    out.text(job.service);
+    out.text(job.remote);
+    out.text(job.secret.view());
+  }
   if (out.bytes().size() > max_packet) return fail(Fault::too_long, "delivery job: larger than a packet");
   // Bounds have one home, the decoder; encoding asks it rather than repeat them.
-  if (auto check = decode_job(out.bytes()); !check) return std::unexpected(check.error());
-  return out.take();
+  auto check = decode_job(out.bytes());
+  std::string packet = out.take();
+  if (check) return packet;
+  crypto::wipe(packet);
+  return std::unexpected(check.error());
 }
 
 Result<Job> decode_job(std::string_view packet) {
@@ -83,6 +102,11 @@ Result<Job> decode_job(std::string_view packet) {
   job.sender = in.text(text_limit);
   job.command = in.texts(count_limit, word_limit);
   job.environment = in.texts(count_limit, word_limit);
+  if (job.kind == JobKind::password_check) {
+    job.service = in.text(service_limit);
+    job.remote = in.text(text_limit);
+    job.secret = crypto::Secret(in.view(secret_limit));
+  }
   constexpr std::uint64_t end_of_files = std::uint64_t(1) << 62;
   bool bounded = job.message.offset < end_of_files && job.message.length < end_of_files;
   if (!in.done() || !bounded || !has_its_fields(job)) return fail(Fault::invalid, "delivery job: a field is missing or breaks its bound");
@@ -106,6 +130,7 @@ Result<std::string> encode_answer(const Answer& answer) {
   out.text(std::string_view(answer.status.text()).substr(0, text_limit));
   for (const auto* field : {&answer.user, &answer.home, &answer.gecos}) out.text(*field);
   out.text(answer.forward);
+  out.number(static_cast<std::uint64_t>(std::max<Duration::rep>(answer.hold.count(), 0)), 4);
   if (auto check = decode_answer(out.bytes()); !check) return std::unexpected(check.error());
   return out.take();
 }
@@ -130,6 +155,7 @@ Result<Answer> decode_answer(std::string_view packet) {
   answer.home = in.text(path_limit);
   answer.gecos = in.text(text_limit);
   answer.forward = in.text(max_forward, true);
+  answer.hold = Duration(static_cast<Duration::rep>(in.number(4)));
   bool valid = code >= 200 && code <= 599 && code / 100 != 3 && (klass == 0 || klass == static_cast<unsigned>(code) / 100);
   if (!in.done() || !valid) return fail(Fault::invalid, "delivery answer: a field is missing or breaks its bound");
   answer.status = klass == 0 ? Status(code, std::move(text)) : Status(code, subject, detail, std::move(text));

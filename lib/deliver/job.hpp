@@ -14,6 +14,7 @@
 #include "base/quantity.hpp"
 #include "base/result.hpp"
 #include "base/status.hpp"
+#include "crypto/secret.hpp"
 
 namespace mansio::deliver {
 
@@ -28,6 +29,7 @@ enum class JobKind : std::uint8_t {
   user_lookup = 4,   // is `user` a user of the system? With `want_forward`, also the ~/.forward text
   read_forward = 5,  // the text of home/.forward, read as `uid`
   forget = 6,        // close the descriptor in `fd_slot`; it has no answer
+  password_check = 7,  // is `secret` the password of `user`? By PAM, in an agent for that alone (password_check.hpp)
 };
 
 inline constexpr std::uint32_t no_slot = 0xffffffff;
@@ -57,6 +59,10 @@ struct Job {
   std::vector<std::string> command;       // pipe: argv
   std::vector<std::string> environment;   // pipe: "NAME=value"
   Duration timeout{std::chrono::minutes(5)};
+  // password_check alone
+  crypto::Secret secret;
+  std::string service;           // PAM's
+  std::string remote;            // the client's address, or ""
 };
 
 struct Answer {
@@ -65,11 +71,12 @@ struct Answer {
   Status status;                 // 2xx done, 4xx try again; only a pipe command gives 5xx
   int sys = 0;                   // errno behind a failure, for the log; or 0
   std::uint64_t bytes = 0;       // written into the mailbox
-  bool found = false;            // user_lookup: such a user exists; read_forward: such a file exists
+  bool found = false;            // user_lookup: such a user exists; read_forward: such a file exists; password_check: right
   uid_t uid = 0;
   gid_t gid = 0;
-  std::string user, home, gecos; // user_lookup
+  std::string user, home, gecos; // user_lookup; user also password_check: as PAM names it
   std::string forward;           // text of ~/.forward
+  Duration hold{};               // password_check: PAM wants the client to wait so much longer for this answer
 };
 
 // Fault::too_long when the packet would pass max_packet, Fault::invalid when a field breaks its bound.

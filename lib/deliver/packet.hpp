@@ -10,6 +10,8 @@ namespace mansio::deliver {
 
 class PacketWriter {
  public:
+  explicit PacketWriter(std::size_t expected = 0) { out_.reserve(expected); }
+
   void number(std::uint64_t value, int bytes) {
     for (int i = 0; i < bytes; ++i) out_.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
   }
@@ -46,10 +48,14 @@ class PacketReader {
   }
   // Without NUL unless `raw`: everything but content and header lines ends up in a system call as a C string.
   std::string text(std::size_t limit, bool raw = false) {
+    return std::string(view(limit, raw));
+  }
+  // The same within the packet: for what must not be copied about.
+  std::string_view view(std::size_t limit, bool raw = false) {
     auto size = number(4);
-    if (size > limit || size > left_.size()) return stop(), std::string();
-    std::string value(left_.substr(0, size));
-    if (!raw && value.find('\0') != std::string::npos) return stop(), std::string();
+    if (size > limit || size > left_.size()) return stop(), std::string_view();
+    std::string_view value = left_.substr(0, size);
+    if (!raw && value.find('\0') != std::string_view::npos) return stop(), std::string_view();
     left_.remove_prefix(size);
     return value;
   }

@@ -81,6 +81,7 @@ Result<Packet> receive_packet(int channel) {
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || fds.size() > 1) return fail(Fault::invalid, "a packet larger than any job");
   Packet packet;
   packet.bytes.assign(buffer.data(), static_cast<std::size_t>(n));
+  ::explicit_bzero(buffer.data(), static_cast<std::size_t>(n));   // it may have been a password
   if (!fds.empty()) packet.fd = std::move(fds[0]);
   return packet;
 }
