@@ -155,7 +155,7 @@ TEST_CASE("the manual's examples are configurations") {
     CHECK(config);
     ++examples;
   }
-  CHECK(examples == 7);
+  CHECK(examples == 9);
 }
 
 TEST_CASE("the snapshot's own defaults are those of the table") {
