@@ -50,7 +50,7 @@ class Expansion {
     Found() = default;
     std::size_t route = 0;
     std::optional<User> system;
-    const VirtualUser* virtual_user = nullptr;
+    const table::VirtualUser* virtual_user = nullptr;
   };
   enum class Search : std::uint8_t { found, unknown, unsure };
 

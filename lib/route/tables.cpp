@@ -50,7 +50,7 @@ class Loader {
     if (path.empty() || out_.virtual_users.contains(path)) return;
     auto file = read(path, Missing::is_trouble);
     if (!file) return;
-    auto parsed = parse_passwd_file(file->text);
+    auto parsed = table::parse_passwd_file(file->text);
     report(path, parsed.problems);
     out_.virtual_users.emplace(path, std::move(parsed.users));
   }

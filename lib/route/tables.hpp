@@ -9,7 +9,7 @@
 #include "config/config.hpp"
 #include "config/match.hpp"
 #include "route/aliases.hpp"
-#include "route/users.hpp"
+#include "table/passwd_file.hpp"
 #include "table/list.hpp"
 
 namespace mansio::route {
@@ -24,7 +24,7 @@ struct Tables {
   std::map<std::string, std::string, std::less<>> alias_domains;   // from → to, keys
   AliasTable aliases;
   std::map<std::string, std::vector<Target>, std::less<>> includes;     // by path
-  std::map<std::string, VirtualUsers, std::less<>> virtual_users;       // by path
+  std::map<std::string, table::VirtualUsers, std::less<>> virtual_users;       // by path
 
   std::vector<table::FileStamp> files;       // all that was read, or would have been
   std::vector<std::string> problems;         // "file:line: text", for the log and `mansiod check`

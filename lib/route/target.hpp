@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mail/address.hpp"
+#include "table/passwd_file.hpp"
 
 namespace mansio::route {
 
@@ -25,10 +26,7 @@ struct Target {
   std::vector<std::string> command;        // argv, the first an absolute path
 };
 
-struct TargetProblem {
-  std::size_t line = 0;
-  std::string text;
-};
+using TargetProblem = table::LineProblem;
 
 struct Targets {
   std::vector<Target> list;

@@ -3,8 +3,6 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "route/users.hpp"
-
 namespace mansio::route {
 namespace {
 
@@ -110,30 +108,7 @@ TEST_CASE("random text never breaks the parsers") {
     for (auto n = random() % 40; n > 0; --n) text += alphabet[random() % alphabet.size()];
     parse_aliases(text);
     parse_target_file(text);
-    parse_passwd_file(text);
   }
-}
-
-TEST_CASE("virtual users are read from Dovecot's passwd-file") {
-  auto parsed = parse_passwd_file(
-      "# users\nBob@Example.org:{SHA512-CRYPT}$6$x:1001:1002:Bob B:/home/bob:/bin/false:userdb_mail=maildir:~/M\ncarol:{PLAIN}x\ndave:::::/srv/dave::\n"
-      "evil:x:abc:1::/h\nbad:x:1:1::relative\n:x:1:1\nbob@example.org:again\nmax:x:4294967295:1::/h\n");
-  const auto* bob = parsed.users.find("bob", "example.org");
-  REQUIRE(bob);
-  CHECK(bob->password == "{SHA512-CRYPT}$6$x");
-  CHECK((bob->uid == 1001u && bob->gid == 1002u && bob->home == "/home/bob" && !bob->broken));
-  CHECK(parsed.users.find("bob", "other.org") == nullptr);
-  const auto* carol = parsed.users.find("carol", "any.org");
-  REQUIRE(carol);
-  CHECK((!carol->uid && !carol->gid && carol->home.empty()));
-  CHECK(parsed.users.find("dave", "x")->home == "/srv/dave");
-  CHECK(parsed.users.find("evil", "x")->broken);
-  CHECK(parsed.users.find("bad", "x")->broken);
-  CHECK(parsed.users.find("max", "x")->broken);
-  CHECK(parsed.users.size() == 6);
-  std::vector<std::size_t> lines;
-  for (const auto& problem : parsed.problems) lines.push_back(problem.line);
-  CHECK(lines == std::vector<std::size_t>{5, 6, 7, 8, 9});
 }
 
 }  // namespace mansio::route

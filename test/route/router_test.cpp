@@ -107,7 +107,7 @@ struct House {
     tables->route_unsure.resize(config->routes.size());
     for (const auto& alias : config->domains.alias) tables->alias_domains[alias.from] = alias.to;
     tables->aliases = parse_aliases(aliases).table;
-    tables->virtual_users["/users"] = parse_passwd_file(passwd).users;
+    tables->virtual_users["/users"] = table::parse_passwd_file(passwd).users;
     RouterOptions options;
     options.service_uid = 500;
     options.service_gid = 501;
