@@ -209,6 +209,12 @@ Stream::~Stream() {
   if (box_ != nullptr) Box::release(box_);
 }
 
+std::string_view Stream::read_now() const noexcept {
+  auto space = box_->loop.read_buffer();
+  ssize_t n = ::recv(box_->fd(), space.data(), space.size(), MSG_DONTWAIT);
+  return n > 0 ? std::string_view(space.data(), static_cast<std::size_t>(n)) : std::string_view();
+}
+
 bool Stream::input_waiting() const noexcept {
   char byte;
   return ::recv(box_->fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0;

@@ -73,6 +73,8 @@ class Stream {
   // All of `bytes` (which need only live until the call has begun). After a failure the stream is of no use.
   WriteAwaiter write(std::string_view bytes, Deadline deadline) noexcept { return WriteAwaiter(box_, bytes, deadline); }
 
+  // What has come already, without waiting, as a view like read_some()'s; "" when there is nothing, also at the end.
+  std::string_view read_now() const noexcept;
   // Is there input already, so that one more read would not wait? Looks at the socket; consumes nothing.
   bool input_waiting() const noexcept;
   // Is the peer there, and silent? Looks at the socket, as input_waiting(); false also at the end of the stream.

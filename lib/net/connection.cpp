@@ -50,20 +50,24 @@ event::Task<Result<std::string_view>> Connection::read_line(std::size_t limit, e
     }
     forget_read();
     scanned = ahead_.empty() ? 0 : ahead_.size() - 1;
-    auto more = co_await stream_.read_some(deadline);
+    Result<std::string_view> more = std::string_view();
+    if (tls_) more = co_await read_tls(deadline);
+    else more = co_await stream_.read_some(deadline);
     if (!more) co_return std::unexpected(more.error());
     ahead_.append(*more);
   }
 }
 
 event::Task<Result<std::string_view>> Connection::read_chunk(event::Deadline deadline) {
-  if (has_input()) {
+  if (!ahead().empty()) {
     std::string_view chunk = ahead();
     at_ = ahead_.size();
     co_return chunk;
   }
   forget_read();
-  auto chunk = co_await stream_.read_some(deadline);
+  Result<std::string_view> chunk = std::string_view();
+  if (tls_) chunk = co_await read_tls(deadline);
+  else chunk = co_await stream_.read_some(deadline);
   co_return chunk;
 }
 
@@ -78,6 +82,12 @@ void Connection::unread(std::string_view rest) {
 }
 
 event::Task<> Connection::linger(event::Deadline deadline) {
+  if (tls_) {
+    tls_->close();
+    auto said = co_await stream_.write(tls_->output(), deadline);
+    tls_->sent();
+    if (!said) co_return;
+  }
   stream_.shutdown();
   std::size_t gone = 0;
   while (gone < linger_limit) {
@@ -85,6 +95,77 @@ event::Task<> Connection::linger(event::Deadline deadline) {
     if (!chunk) co_return;
     gone += chunk->size();
   }
+}
+
+Connection::~Connection() {
+  if (!tls_) return;
+  tls_->close();
+  auto farewell = stream_.write(tls_->output(), event::Deadline::never());
+  if (!tls_->output().empty()) farewell.await_ready();      // what the socket doesn't take now is not worth waiting for
+}
+
+// ---- TLS
+
+event::Task<Result<>> Connection::start_tls(std::shared_ptr<const TlsServer> server, event::Deadline deadline) {
+  if (tls_) co_return fail(Fault::invalid, "TLS within TLS");
+  tls_ = TlsSession::of(std::move(server));
+  auto shaken = co_await shake_hands(deadline);
+  co_return shaken;
+}
+
+event::Task<Result<>> Connection::start_tls(std::shared_ptr<const TlsClient> client, TlsRequest request, event::Deadline deadline) {
+  if (tls_) co_return fail(Fault::invalid, "TLS within TLS");
+  auto session = TlsSession::of(std::move(client), request);
+  if (!session) co_return std::unexpected(session.error());
+  tls_ = std::move(*session);
+  auto shaken = co_await shake_hands(deadline);
+  co_return shaken;
+}
+
+event::Task<Result<>> Connection::shake_hands(event::Deadline deadline) {
+  // RFC 3207 §4.2: nothing said in clear counts any more, also not the beginning of a line.
+  std::string().swap(ahead_);
+  at_ = dropped_ = 0;
+  std::string_view wire;
+  for (;;) {
+    auto done = tls_->handshake(wire);
+    if (done && *done) ahead_ = tls_->open(tls_->rest());      // it lies in the loop's buffer: before the next await
+    auto written = co_await stream_.write(tls_->output(), deadline);
+    tls_->sent();
+    if (!done) co_return std::unexpected(done.error());
+    if (!written) co_return written;
+    if (*done) co_return Result<>();
+    if (deadline.passed()) co_return fail(Fault::timed_out, "TLS handshake timed out", ETIMEDOUT);
+    auto chunk = co_await stream_.read_some(deadline);
+    if (!chunk) co_return std::unexpected(chunk.error());
+    wire = *chunk;
+  }
+}
+
+event::Task<Result<std::string_view>> Connection::read_tls(event::Deadline deadline) {
+  if (!tls_->early().empty()) co_return tls_->give_early();
+  for (;;) {
+    if (!tls_->output().empty()) {
+      auto written = co_await stream_.write(tls_->output(), deadline);
+      tls_->sent();
+      if (!written && !tls_->ended()) co_return std::unexpected(written.error());
+    }
+    if (tls_->ended()) co_return std::unexpected(tls_->failure());
+    auto chunk = co_await stream_.read_some(deadline);
+    if (!chunk) co_return chunk;
+    auto plain = tls_->open(*chunk);
+    if (!plain.empty()) co_return plain;
+  }
+}
+
+// Takes in what lies in the socket, without waiting; data is kept for the next read. True when there is some.
+bool Connection::take_early() const {
+  while (tls_->early().empty() && !tls_->ended()) {
+    auto chunk = stream_.read_now();
+    if (chunk.empty()) return false;
+    tls_->keep_early(tls_->open(chunk));
+  }
+  return !tls_->early().empty();
 }
 
 void Connection::interrupt() {

@@ -15,6 +15,9 @@ namespace mansio::net {
 class Connection {
  public:
   explicit Connection(event::Stream stream) : stream_(std::move(stream)) {}
+  Connection(Connection&&) noexcept = default;
+  Connection& operator=(Connection&&) noexcept = default;
+  ~Connection();   // says close_notify (RFC 8446 §6.1) when the socket takes it at once, and closes
 
   // The next line without its CRLF, valid until the next read. `limit` counts the CRLF. The deadline is that of the
   // whole line. Besides the Stream's errors:
@@ -31,15 +34,38 @@ class Connection {
 
   // Would read_line (read_chunk) answer without waiting? Looks at what was read ahead, not at the socket.
   bool has_line() const noexcept;
-  bool has_input() const noexcept { return at_ < ahead_.size(); }
-  // Has the peer sent anything that nobody asked for yet?
-  bool input_waiting() const noexcept { return has_input() || stream_.input_waiting(); }
+  bool has_input() const noexcept { return at_ < ahead_.size() || (tls_ && !tls_->early().empty()); }
+  // Has the peer sent anything that nobody asked for yet? Within TLS that is data: session tickets and the like are taken
+  // in without a word.
+  bool input_waiting() const { return has_input() || (tls_ ? take_early() : stream_.input_waiting()); }
 
   // Is the peer there, with nothing said that nobody asked for?
-  bool quiet() const noexcept { return !has_input() && stream_.quiet(); }
+  bool quiet() const { return !has_input() && (!tls_ || (!take_early() && !tls_->ended())) && stream_.quiet(); }
 
-  event::Stream::WriteAwaiter write(std::string_view bytes, event::Deadline deadline) noexcept {
-    return stream_.write(bytes, deadline);
+  // The stream's, with the bytes sealed before and the records given back after it. No frame and no allocation in clear.
+  class WriteAwaiter {
+   public:
+    WriteAwaiter(TlsSession* tls, event::Stream::WriteAwaiter stream) noexcept : tls_(tls), stream_(stream) {}
+    bool await_ready() { return (tls_ != nullptr && tls_->broken()) || stream_.await_ready(); }
+    bool await_suspend(std::coroutine_handle<> waiting) {
+      bool waits = stream_.await_suspend(waiting);
+      if (tls_ != nullptr) tls_->sent();      // the stream has a copy
+      return waits;
+    }
+    Result<> await_resume() {
+      if (tls_ == nullptr) return stream_.await_resume();
+      tls_->sent();
+      if (tls_->broken()) return std::unexpected(tls_->failure());
+      return stream_.await_resume();
+    }
+
+   private:
+    TlsSession* tls_;
+    event::Stream::WriteAwaiter stream_;
+  };
+  // As Stream::write. To be awaited at once.
+  WriteAwaiter write(std::string_view bytes, event::Deadline deadline) {
+    return WriteAwaiter(tls_.get(), stream_.write(tls_ ? tls_->seal(bytes) : bytes, deadline));
   }
   // Ends our side and reads what the peer still sends, so that closing doesn't destroy our last words on their way.
   event::Task<> linger(event::Deadline deadline);
@@ -58,7 +84,7 @@ class Connection {
   event::Task<Result<>> start_tls(std::shared_ptr<const TlsServer> server, event::Deadline deadline);
   event::Task<Result<>> start_tls(std::shared_ptr<const TlsClient> client, TlsRequest request, event::Deadline deadline);
   // Null in clear text. Lives as long as the connection.
-  const TlsInfo* tls() const noexcept { return tls_ ? &tls_->info() : nullptr; }
+  const TlsInfo* tls() const noexcept { return tls_ && tls_->established() ? &tls_->info() : nullptr; }
   // For SASL's channel binding: tls-exporter (RFC 9266) and tls-server-end-point (RFC 5929); "" where there is none.
   std::string tls_exporter() const { return tls_ ? tls_->exporter() : std::string(); }
   std::string tls_server_end_point() const { return tls_ ? tls_->server_end_point() : std::string(); }
@@ -70,6 +96,9 @@ class Connection {
   std::string_view ahead() const noexcept { return std::string_view(ahead_).substr(at_); }
   void skip(std::size_t octets) noexcept { at_ += octets; }
   void forget_read();
+  event::Task<Result<>> shake_hands(event::Deadline deadline);
+  event::Task<Result<std::string_view>> read_tls(event::Deadline deadline);
+  bool take_early() const;
 
   event::Stream stream_;
   std::unique_ptr<TlsSession> tls_;
