@@ -48,12 +48,64 @@ Status ClientSession::broke(const Error& error) {
 }
 
 event::Task<Status> ClientSession::start() {
+  if (options_.tls == ClientTls::implicit) {     // RFC 8314 §3
+    Status secured = co_await handshake();
+    if (!secured.ok()) co_return secured;
+  }
   stage_ = Stage::greeting;
   Status greeted = co_await greet();
   if (!greeted.ok()) co_return greeted;
   stage_ = Stage::hello;
   Status ready = co_await hello();
+  bool wants_tls = options_.tls == ClientTls::offered || options_.tls == ClientTls::required;
+  if (ready.ok() && wants_tls) ready = co_await starttls();
+  if (ready.ok() && options_.credentials) ready = co_await login();
   co_return ready;
+}
+
+// RFC 3207 §4. A server that refuses goes on in clear, and so do we where TLS was only offered; one that breaks off is not
+// spoken to any more.
+event::Task<Status> ClientSession::starttls() {
+  bool required = options_.tls == ClientTls::required;
+  if (!capabilities_.starttls && !required) co_return Status();
+  if (!capabilities_.starttls) co_return Status(451, 7, 10, "TLS is required, and the host does not offer STARTTLS");
+  stage_ = Stage::tls;
+  std::string command = "STARTTLS\r\n";         // alone in its group
+  auto answer = co_await channel_.ask(std::move(command), options_.timeouts.hello);
+  if (answer && answer->refused() && answer->code != 421) {
+    if (required) co_return Status(451, 7, 10, "TLS is required, and STARTTLS was refused: " + answer->status().line());
+    stage_ = Stage::hello;
+    co_return Status();
+  }
+  tls_failed_ = answer ? answer->code != 220 : answer.error().fault() != Fault::cancelled;
+  if (!answer) co_return broke(answer.error());
+  if (answer->code == 421) channel_.drop();
+  if (answer->code == 421) co_return answer->status();
+  Error odd(Fault::invalid, fmt::format("the server said {}", answer->code));
+  if (answer->code != 220) co_return broke(odd);
+  // What was put in behind the 220 would be taken for an answer inside TLS: an attack (S-047), and no reason to go on without TLS.
+  Error injected(Fault::invalid, "the server spoke unasked");
+  if (channel_.input_waiting()) co_return broke(injected);
+  Status secured = co_await handshake();
+  if (!secured.ok()) co_return secured;
+  stage_ = Stage::hello;
+  Status ready = co_await hello();               // §4.2: what was known is forgotten
+  co_return ready;
+}
+
+event::Task<Status> ClientSession::handshake() {
+  stage_ = Stage::tls;
+  net::TlsRequest request = options_.tls_request;
+  auto secured = co_await channel_.start_tls(options_.tls_client, std::move(request), options_.timeouts.hello);
+  const net::TlsInfo* tls = channel_.tls();
+  if (secured && (tls == nullptr || (options_.tls_request.verify && !tls->verified))) {
+    secured = fail(Fault::denied, tls != nullptr ? "TLS: certificate: " + tls->problem : "TLS: no session");
+  }
+  if (secured) co_return Status();
+  tls_failed_ = secured.error().fault() != Fault::cancelled;
+  Status broken = broke(secured.error());
+  if (secured.error().fault() != Fault::denied) co_return broken;
+  co_return Status(451, 7, 5, secured.error().text());      // RFC 3463 §3.8: cryptographic failure
 }
 
 // RFC 5321 §3.1, §4.3.1: nothing is said before the greeting came.

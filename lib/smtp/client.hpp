@@ -56,6 +56,7 @@ struct Transaction {
   bool smtputf8 = false;           // only when the server offers it
   mail::Return ret = mail::Return::unspecified;
   std::string envid;
+  std::string auth;                // AUTH= (RFC 4954 §5), xtext or "<>"; "": none. Only said to a server that offers AUTH
   ContentSource* content = nullptr;
 };
 
@@ -84,6 +85,7 @@ struct ClientOptions {
   ClientTls tls = ClientTls::none;
   std::shared_ptr<const net::TlsClient> tls_client;
   net::TlsRequest tls_request;     // `verify` makes a certificate that does not verify a failed handshake
+                                   // (451 4.7.5, with the reason)
   std::shared_ptr<const sasl::Credentials> credentials;   // null: no AUTH
   std::vector<std::string> mechanisms;      // allowed; empty: all
   bool auth_unverified = false;    // passwords and tokens also to a server whose certificate was not verified
@@ -97,8 +99,9 @@ class ClientSession {
  public:
   ClientSession(net::Connection connection, ClientOptions options);
 
-  // Greeting and EHLO (HELO when refused with 500, 501, 502, 504; LHLO for LMTP). Ok: ready for transactions. Otherwise what the
-  // server said, or 4xx of ours; `stage()` tells where.
+  // Greeting and EHLO (HELO when refused with 500, 501, 502, 504; LHLO for LMTP), then TLS and AUTH as the options say. Ok: ready
+  // for transactions. Otherwise what the server said, or 4xx of ours; `stage()` tells where. Of TLS and AUTH always 4xx: our
+  // settings are no message's fault.
   event::Task<Status> start();
 
   // One message. More than Capabilities::rcpt_max recipients, or more than mail_max messages, is the caller's fault. What can't
@@ -113,6 +116,8 @@ class ClientSession {
   const net::TlsInfo* tls() const noexcept { return channel_.tls(); }
   // start() ended because TLS did not come about, so that a new connection without it may do.
   bool tls_failed() const noexcept { return tls_failed_; }
+  // The server said 5xx to our credentials: others may do.
+  bool login_refused() const noexcept { return login_refused_; }
   // "PLAIN:user"; "" when not logged in.
   const std::string& auth() const noexcept { return auth_; }
   const Capabilities& capabilities() const noexcept { return capabilities_; }
@@ -127,14 +132,24 @@ class ClientSession {
   event::Task<Status> greet();
   event::Task<Status> hello();
   event::Task<Result<ServerReply>> say_hello(std::string_view verb);
+  event::Task<Status> starttls();
+  event::Task<Status> handshake();
   Status broke(const Error& error);
+
+  // client_login.cpp
+  event::Task<Status> login();
+  event::Task<Result<ServerReply>> exchange(sasl::Client* client, std::string_view mechanism);
+  event::Task<Result<ServerReply>> ask_secretly(crypto::Secret line);
+  event::Task<Result<ServerReply>> give_up_login(Error why);
+  Status judge_login(const ServerReply& reply, std::string_view mechanism, sasl::Client& client);
+  Status no_mechanism(const sasl::ClientContext& context) const;
 
   ClientChannel channel_;
   ClientOptions options_;
   Capabilities capabilities_;
   Stage stage_ = Stage::greeting;
   std::uint32_t messages_ = 0;
-  bool tls_failed_ = false;
+  bool tls_failed_ = false, login_refused_ = false;
   std::string auth_;
 };
 

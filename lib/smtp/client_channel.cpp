@@ -31,4 +31,18 @@ event::Task<Result<ServerReply>> ClientChannel::ask(std::string command, Duratio
   co_return answer;
 }
 
+event::Task<Result<>> ClientChannel::start_tls(std::shared_ptr<const net::TlsClient> client, net::TlsRequest request, Duration limit) {
+  if (!connection_) co_return fail(Fault::closed, "not connected");
+  auto secured = co_await connection_->start_tls(std::move(client), std::move(request), event::Deadline::in(limit));
+  co_return secured;
+}
+
+sasl::ChannelBindings ClientChannel::bindings() const {
+  sasl::ChannelBindings out;
+  if (!connection_ || connection_->tls() == nullptr) return out;
+  out.exporter = connection_->tls_exporter();
+  out.server_end_point = connection_->tls_server_end_point();
+  return out;
+}
+
 }  // namespace mansio::smtp

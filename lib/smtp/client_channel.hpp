@@ -9,6 +9,7 @@
 #include "base/quantity.hpp"
 #include "event/task.hpp"
 #include "net/connection.hpp"
+#include "sasl/binding.hpp"
 #include "smtp/server_reply.hpp"
 
 namespace mansio::smtp {
@@ -25,10 +26,15 @@ class ClientChannel {
   // One command, with its CRLF, and its reply. A server that closed before it read the command may have said why.
   event::Task<Result<ServerReply>> ask(std::string command, Duration limit, std::size_t keep = ReplyParser::text_limit);
 
+  event::Task<Result<>> start_tls(std::shared_ptr<const net::TlsClient> client, net::TlsRequest request, Duration limit);
+
   bool open() const noexcept { return connection_.has_value(); }
   bool has_input() const noexcept { return connection_ && connection_->has_input(); }
+  // Has the server said more than was asked of it? Looks at the socket, too.
+  bool input_waiting() const noexcept { return connection_ && connection_->input_waiting(); }
   bool stale() const noexcept { return !connection_ || !connection_->quiet(); }
   const net::TlsInfo* tls() const noexcept { return connection_ ? connection_->tls() : nullptr; }
+  sasl::ChannelBindings bindings() const;
   void drop() noexcept { connection_.reset(); }         // closes at once, without a word
   void interrupt() {
     if (connection_) connection_->interrupt();

@@ -133,6 +133,8 @@ std::string ClientTransaction::mail_command() const {
   if (t.smtputf8) line += " SMTPUTF8";
   if (offered_.dsn && t.ret != mail::Return::unspecified) line += t.ret == mail::Return::full ? " RET=FULL" : " RET=HDRS";
   if (offered_.dsn && is_parameter_value(t.envid, false)) line += " ENVID=" + t.envid;
+  // RFC 4954 §5; "<>" is the one value that is no xtext.
+  if (!offered_.auth.empty() && is_parameter_value(t.auth, false)) line += " AUTH=" + t.auth;
   return line + "\r\n";
 }
 

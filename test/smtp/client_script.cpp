@@ -34,7 +34,9 @@ class ClientScriptReader {
     if (word == "#") return note(rest);
     if (said(word, rest) || of_transaction(word, rest)) return;
     if (word == "offers:") offers(rest);
+    else if (word == "again:") hello(rest);
     else if (word == "start=") script_.start = rest;
+    else if (word == "after=") script_.after = rest;
     else if (word == "quit") script_.quits = true;
     else if (word == "transaction") script_.transactions.emplace_back();
     else throw std::runtime_error("not understood");
@@ -53,6 +55,19 @@ class ClientScriptReader {
     if (text.starts_with("lmtp")) options().lmtp = true;
     if (text.starts_with("cut: whole")) script_.only_whole = true;
     if (text.starts_with("name: ")) options().helo_name = unescape(text.substr(6));
+    if (text.starts_with("user: ")) script_.credentials.user = unescape(text.substr(6));
+    if (text.starts_with("password: ")) script_.credentials.password = crypto::Secret(unescape(text.substr(10)));
+    if (text.starts_with("token: ")) script_.credentials.token = crypto::Secret(unescape(text.substr(7)));
+    if (text.starts_with("token*")) script_.credentials.token = crypto::Secret(std::string(std::stoul(std::string(text.substr(6))), 't'));
+    if (text.starts_with("unverified")) options().auth_unverified = true;
+    if (text.starts_with("mechanisms: ")) {
+      for (std::string_view word : split(text.substr(12), ' ')) options().mechanisms.emplace_back(word);
+    }
+    if (text.starts_with("tls: ")) tls(text.substr(5));
+    if (text.starts_with("verify: ")) {
+      options().tls_request.verify = true;
+      options().tls_request.names.emplace_back(text.substr(8));
+    }
     if (!text.starts_with("timeouts: ")) return;
     ClientTimeouts& t = options().timeouts;
     std::map<std::string_view, Duration*> names{{"greeting", &t.greeting}, {"hello", &t.hello}, {"mail", &t.mail}, {"rcpt", &t.rcpt},
@@ -63,27 +78,40 @@ class ClientScriptReader {
     }
   }
 
+  void tls(std::string_view word) {
+    script_.wants_tls = true;
+    options().tls = word == "offered" ? ClientTls::offered : word == "required" ? ClientTls::required : ClientTls::implicit;
+  }
+
   // The wire, and what happens on it.
   bool said(std::string_view word, std::string_view rest) {
     using Kind = ClientStep::Kind;
     if (word == "S:") step(Kind::say, unescape(rest) + "\r\n");
     else if (word == "S<") step(Kind::say, unescape(rest));
     else if (word.starts_with("S*")) step(Kind::say, repeated(std::stoul(std::string(word.substr(2))), unescape(rest)));
+    else if (word == "C?") step(Kind::ignore, "");
     else if (word == "C:") step(Kind::hear, unescape(rest) + "\r\n");
     else if (word == "C<") step(Kind::hear, unescape(rest));
     else if (word.starts_with("C*")) step(Kind::hear, repeated(std::stoul(std::string(word.substr(2))), unescape(rest)));
     else if (word == "close") step(Kind::close, "");
     else if (word == "wait") step(Kind::wait, std::string(rest));
     else if (word == "interrupt") step(Kind::interrupt, "");
+    else if (word == "tls") step(Kind::tls, std::string(rest));
     else return false;
     return true;
   }
 
   void offers(std::string_view keywords) {
     step(ClientStep::Kind::say, "220 server.test ready\r\n");
+    hello(keywords);
+  }
+
+  void hello(std::string_view keywords) {
     step(ClientStep::Kind::hear, (options().lmtp ? "LHLO " : "EHLO ") + options().helo_name + "\r\n");
     std::string reply = "250-server.test\r\n";
-    for (std::string_view keyword : split(keywords, ',')) reply += fmt::format("250-{}\r\n", trim(keyword));
+    for (std::string_view keyword : split(keywords, ',')) {
+      if (!trim(keyword).empty()) reply += fmt::format("250-{}\r\n", trim(keyword));
+    }
     step(ClientStep::Kind::say, reply + "250 HELP\r\n");
   }
 
@@ -101,6 +129,7 @@ class ClientScriptReader {
     else if (word == "smtputf8") t.smtputf8 = true;
     else if (word == "ret:") t.ret = rest == "full" ? mail::Return::full : mail::Return::headers;
     else if (word == "envid:") t.envid = unescape(rest);
+    else if (word == "auth:") t.auth = unescape(rest);
     else if (word == "=") scripted.expected.push_back(unescape(rest));
     else if (word == "flags:") scripted.flags = rest;
     else return false;
@@ -147,7 +176,7 @@ ClientScript read_client_script(const std::string& path) {
 }
 
 std::string_view stage_name(Stage stage) {
-  constexpr std::string_view names[] = {"connect", "greeting", "hello", "mail", "rcpt", "data", "end_of_data"};
+  constexpr std::string_view names[] = {"connect", "greeting", "hello", "tls", "auth", "mail", "rcpt", "data", "end_of_data"};
   return names[static_cast<std::size_t>(stage)];
 }
 

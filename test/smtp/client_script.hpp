@@ -3,19 +3,26 @@
 //
 //   # comment        # lmtp: the session says LHLO        # timeouts: mail=50 data_end=50     ms; 5 s where not given
 //   # name: other    the EHLO name, client.test where not given        # cut: whole           not run one octet a write
+//   # tls: offered | required | implicit              # verify: server.test     the certificate must have this name
+//   # user: name     # password: x    # token: x      what to log in with          # unverified: also without a verified certificate
+//   # mechanisms: PLAIN LOGIN         allowed
 //   offers: SIZE 100, DSN     the greeting, EHLO (LHLO) and its answer with these keywords
 //   S: line          sent with CRLF                       S< raw     sent as it is      S*N raw     N times
 //   C: line          the next thing heard, with CRLF      C< raw     without            C*N raw     N times
 //                    Lines in a row are one group: all of them are heard before the server says more, and nothing else.
+//   C?               whatever it is, one octet at least
 //   close            the server closes                    wait 50    ms
+//   tls              the server's handshake, with a certificate for server.test; "tls fails" when it must not succeed
+//   again: DSN, AUTH PLAIN            EHLO (LHLO) and its answer with these keywords
 //   interrupt        as the session's owner
 //   transaction      begins one; its lines:
 //     from: a@x.test   "" for <>     to: b@y.test   with NOTIFY= and ORCPT= after it    size: 5   where it isn't the content's
 //     piece: raw       of content    piece*N raw    one piece of N times that           fails     after the pieces
-//     body: 8bit | binary            smtputf8       ret: full | headers                 envid: x
+//     body: 8bit | binary            smtputf8       ret: full | headers                 envid: x        auth: x
 //     = 250 2.0.0 words @stage       of each recipient, in order: how it begins, and where it was decided
 //     flags: reusable unknown host_trouble          exactly these; "reusable" where not given
 //   start= 250 words @hello          how the start went; it is ok where not given
+//   after= auth=PLAIN:name tls=TLS1.3 tls_failed login_refused      of the session after the start: exactly these, "" not given
 //   quit             after the last transaction
 //
 // Escapes: \r \n \t \0 \xHH \\ .
@@ -29,7 +36,7 @@
 namespace mansio::smtp {
 
 struct ClientStep {
-  enum class Kind { say, hear, close, wait, interrupt };
+  enum class Kind { say, hear, close, wait, interrupt, tls, ignore };
   Kind kind;
   std::string text;
   std::size_t line = 0;
@@ -49,7 +56,9 @@ struct ClientScript {
   std::string name;
   ClientOptions options;
   bool only_whole = false, quits = false;
-  std::string start = "250 @hello";
+  std::string start = "250 @hello", after;
+  bool wants_tls = false;
+  sasl::Credentials credentials;           // `user` "" for none
   std::vector<ClientStep> steps;
   std::vector<ScriptedTransaction> transactions;
 };

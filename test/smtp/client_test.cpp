@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/text.hpp"
+#include "client_certificate.hpp"
 #include "client_script.hpp"
 #include "event/scope.hpp"
 #include "event/timer.hpp"
@@ -47,7 +48,10 @@ class ClientPlay {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw std::runtime_error("socketpair");
     server_.emplace(*event::Stream::adopt(loop, UniqueFd(ends[0]), true));
     net::Connection connection(*event::Stream::adopt(loop, UniqueFd(ends[1]), true));
-    session_.emplace(std::move(connection), script.options);
+    ClientOptions options = script.options;
+    if (script.wants_tls) options.tls_client = test_tls_client();
+    if (!script.credentials.user.empty()) options.credentials = std::make_shared<const sasl::Credentials>(script.credentials);
+    session_.emplace(std::move(connection), std::move(options));
   }
 
   event::Task<> run() {
@@ -73,6 +77,7 @@ class ClientPlay {
   event::Task<> client() {
     Status started = co_await session_->start();
     compare("start", script_.start, started, session_->stage());
+    compare_session();
     for (const ScriptedTransaction& scripted : script_.transactions) {
       if (!started.ok()) break;
       Pieces pieces(scripted.pieces, scripted.fails);
@@ -90,6 +95,15 @@ class ClientPlay {
     std::string_view words = trim(expected.substr(0, at));
     if (status.line().starts_with(words) && stage_name(stage) == expected.substr(at + 1)) return;
     wrong_ += fmt::format("{} was \"{}\" @{}, not \"{}\"; ", what, escape(status.line()), stage_name(stage), expected);
+  }
+
+  void compare_session() {
+    std::string after;
+    if (!session_->auth().empty()) after += " auth=" + session_->auth();
+    if (session_->tls() != nullptr) after += " tls=" + session_->tls()->version;
+    if (session_->tls_failed()) after += " tls_failed";
+    if (session_->login_refused()) after += " login_refused";
+    if (trim(after) != script_.after) wrong_ += fmt::format("after the start:{}, not {}; ", after, script_.after);
   }
 
   void compare(const ScriptedTransaction& scripted, const TransactionResult& result) {
@@ -114,7 +128,15 @@ class ClientPlay {
       case Kind::close: server_.reset(); break;
       case Kind::wait: co_await timer_.sleep(Duration(std::stol(step.text))); break;
       case Kind::interrupt: session_->interrupt(); break;
+      case Kind::ignore: co_await ignore(); break;
+      case Kind::tls: co_await secure(step.text == "fails"); break;
     }
+  }
+
+  event::Task<> secure(bool fails) {
+    auto done = co_await server_->start_tls(test_tls_server(), event::Deadline::in(server_patience));
+    if (done.has_value() == fails) failure = fails ? "the handshake succeeds" : "the handshake: " + done.error().text();
+    if (fails) server_.reset();
   }
 
   event::Task<> say(std::string_view text) {
@@ -129,7 +151,7 @@ class ClientPlay {
   event::Task<> hear(std::string_view text) {
     auto deadline = event::Deadline::in(server_patience);
     while (heard_.size() < text.size() && text.starts_with(heard_)) {
-      auto more = co_await server_->read_some(deadline);
+      auto more = co_await server_->read_chunk(deadline);
       if (!more) {
         failure = fmt::format("expected \"{}\", heard \"{}\": {}", escape(text, 300), escape(heard_, 300), more.error().text());
         co_return;
@@ -140,8 +162,13 @@ class ClientPlay {
     heard_.clear();
   }
 
+  event::Task<> ignore() {
+    auto more = co_await server_->read_chunk(event::Deadline::in(server_patience));
+    if (!more) failure = more.error().text();
+  }
+
   event::Task<> expect_end() {
-    auto more = co_await server_->read_some(event::Deadline::in(server_patience));
+    auto more = co_await server_->read_chunk(event::Deadline::in(server_patience));
     std::string rest = more ? std::string(*more) : std::string();
     if (more) failure = fmt::format("{}{}: the client said more: \"{}\"", script_.name, cut_ ? " (cut)" : "", escape(rest));
     else if (more.error().fault() != Fault::closed) failure = script_.name + ": the client does not end";
@@ -151,7 +178,7 @@ class ClientPlay {
   bool cut_;
   event::Timer timer_;
   event::Scope scope_{[](std::exception_ptr e) { std::rethrow_exception(e); }};
-  std::optional<event::Stream> server_;
+  std::optional<net::Connection> server_;
   std::optional<ClientSession> session_;
   std::string heard_, wrong_;
 };
