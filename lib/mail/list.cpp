@@ -18,7 +18,7 @@ class ListParser {
  public:
   ListParser(std::string_view text, const Domain& qualify) : text_(text), qualify_(qualify) {}
 
-  Result<std::vector<Address>> run() {
+  Result<std::vector<ListMember>> run() {
     while (at_ < text_.size()) {
       auto step = token();
       if (!step) return std::unexpected(step.error());
@@ -32,6 +32,7 @@ class ListParser {
  private:
   Result<> token() {
     char c = text_[at_];
+    token_ = at_;
     if (is_white(c)) {
       ++at_;
       return {};
@@ -94,15 +95,22 @@ class ListParser {
   Result<> add_word(std::string_view word) {
     if (after_angle_) return bad("words after the >");
     if (word_open_) phrase_ = true;   // two words with no dot between: a display name
-    (domain_ ? *domain_ : local_) += word;
+    add_part(word);
     word_open_ = any_ = true;
     return {};
+  }
+
+  // The token from token_ to at_ belongs to the local part or to the domain.
+  void add_part(std::string_view part) {
+    if (!domain_ || domain_->empty()) part_begin_ = domain_ ? token_ : at_;
+    part_end_ = at_;
+    (domain_ ? *domain_ : local_) += part;
   }
 
   Result<> dot() {
     ++at_;
     if (after_angle_) return bad("words after the >");
-    (domain_ ? *domain_ : local_) += '.';
+    add_part(".");
     word_open_ = false;
     any_ = true;
     return {};
@@ -176,11 +184,11 @@ class ListParser {
     auto local = LocalPart::from_unquoted(local_);
     if (!local) return bad(local.error().text());
     if (!domain_) {
-      found_.emplace_back(std::move(*local), qualify_);
+      found_.push_back({Address(std::move(*local), qualify_), false, member_, part_end_, part_end_});
     } else {
       auto domain = Domain::parse(*domain_);
       if (!domain) return bad(domain.error().text());
-      found_.emplace_back(std::move(*local), std::move(*domain));
+      found_.push_back({Address(std::move(*local), std::move(*domain)), true, member_, part_begin_, part_end_});
     }
     reset_words();
     after_angle_ = false;
@@ -200,8 +208,9 @@ class ListParser {
 
   std::string_view text_;
   const Domain& qualify_;
-  std::vector<Address> found_;
-  std::size_t at_ = 0, member_ = 0;   // member_: where the current member began, for messages
+  std::vector<ListMember> found_;
+  std::size_t at_ = 0, token_ = 0, member_ = 0;   // token_, member_: where the current ones began
+  std::size_t part_begin_ = 0, part_end_ = 0;     // of the domain; without one, both at the end of the local part
   std::string local_;                 // of the current member, unquoted
   std::optional<std::string> domain_;
   bool any_ = false, word_open_ = false, phrase_ = false, in_angle_ = false, after_angle_ = false, in_group_ = false;
@@ -209,8 +218,17 @@ class ListParser {
 
 }  // namespace
 
-Result<std::vector<Address>> parse_address_list(std::string_view value, const Domain& qualify) {
+Result<std::vector<ListMember>> parse_list_members(std::string_view value, const Domain& qualify) {
   return ListParser(value, qualify).run();
+}
+
+Result<std::vector<Address>> parse_address_list(std::string_view value, const Domain& qualify) {
+  auto members = parse_list_members(value, qualify);
+  if (!members) return std::unexpected(members.error());
+  std::vector<Address> found;
+  found.reserve(members->size());
+  for (ListMember& member : *members) found.push_back(std::move(member.address));
+  return found;
 }
 
 }  // namespace mansio::mail

@@ -64,6 +64,9 @@ std::span<const Target> targets() {
       {"server_reply", server_reply,
        {"550-5.1.1 no such\r\n550 5.1.1 user\r\n250 next\r\n", "x\nPIPELINING\nSIZE 100\nLIMITS RCPTMAX=9\nAUTH PLAIN\n"}},
       {"stuffing", stuffing, {".\r\n..\r\na.b\r\n.\r\n", "a\r\n.b"}},
+      {"submission", submission,
+       {"From: \"B, b\" <bob>\r\nTo : a@h.example.org,\r\n g: c (x) , d . e@ f.test;\r\nSender: eve\r\nReturn-Path: <>\r\nDKIM-Signature: h=to:from; b=x\r\n\r\nbody",
+        "Date:\r\nMessage-ID: <x@y>\r\nfrom: =?utf-8?Q?a,?= <a@b.test>, c@d.test\r\nX-Authenticated-User: x\r\n\r\n", "To: a,b,c\r\nbody"}},
   };
   return all;
 }

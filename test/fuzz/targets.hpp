@@ -37,5 +37,6 @@ void sasl_scram_plus(std::string_view input);
 void sasl_xoauth2(std::string_view input);
 void server_reply(std::string_view input);
 void stuffing(std::string_view input);
+void submission(std::string_view input);
 
 }  // namespace fuzz

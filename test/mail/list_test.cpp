@@ -36,6 +36,26 @@ TEST_CASE("address lists of RFC 5322 and its obsolete forms") {
   }
 }
 
+TEST_CASE("the members of a list are found in their places") {
+  struct {
+    std::string text, domains;     // of each member its place: "begin-domain" with the domain, "+" for one that lacks it
+  } rows[] = {
+      {"a@b.test", "0:2=b.test"}, {" a , <b> (c),c@d", "0:2+ 4:7+ 13:15=d"}, {"x: a,b@c . d;, e", "2:4+ 5:7=c . d 14:16+"},
+      {"<@r.test:a@ b.test (c)>", "0:12=b.test"}, {"\"a b\" (x) , a . b", "0:5+ 11:17+"}, {"a@[192.0.2.1] (x)", "0:2=[192.0.2.1]"},
+  };
+  for (const auto& row : rows) {
+    INFO(row.text);
+    auto members = parse_list_members(row.text, *Domain::parse("here.test"));
+    REQUIRE(members);
+    std::string found;
+    for (const ListMember& m : *members) {
+      found += (found.empty() ? "" : " ") + std::to_string(m.begin) + ":" + std::to_string(m.domain_begin);
+      found += m.qualified ? "=" + row.text.substr(m.domain_begin, m.domain_end - m.domain_begin) : m.domain_begin == m.domain_end ? "+" : "?";
+    }
+    CHECK(found == row.domains);
+  }
+}
+
 TEST_CASE("hostile lists cost linear time and bounded depth (S-023)") {
   std::string angles, comments, many;
   for (int i = 0; i < 20000; ++i) angles += "<>", comments += "()", many += "a@b.test,\r\n ";
