@@ -1,5 +1,7 @@
 #include "net/connection.hpp"
 
+#include <openssl/crypto.h>
+
 #include <utility>
 
 namespace mansio::net {
@@ -31,6 +33,8 @@ void Connection::forget_read() {
   }
   at_ = 0;
 }
+
+void Connection::wipe_lines() noexcept { OPENSSL_cleanse(ahead_.data(), at_); }
 
 event::Task<Result<std::string_view>> Connection::read_line(std::size_t limit, event::Deadline deadline) {
   std::size_t scanned = 0;

@@ -27,6 +27,9 @@ class Connection {
   event::Task<Result<std::string_view>> read_line(std::size_t limit, event::Deadline deadline);
   static constexpr std::size_t discard_limit = 1 << 20;
 
+  // Overwrites in memory what was given out and lies in our own buffer: lines that held a secret.
+  void wipe_lines() noexcept;
+
   // What is there, at least one octet. Valid until the next await of anything; what isn't used of it goes back with
   // unread(), before that.
   event::Task<Result<std::string_view>> read_chunk(event::Deadline deadline);

@@ -133,7 +133,7 @@ ParsedCommand parse_auth(Command command, std::string_view rest, bool) {
     return refuse(501, 5, 4, "Syntax: AUTH mechanism [initial-response]");
   }
   for (char c : mechanism) arguments.mechanism += ascii_upper(c);
-  if (!initial.empty()) arguments.initial = std::string(initial);
+  if (!initial.empty()) arguments.initial = crypto::Secret(initial);
   command.arguments = std::move(arguments);
   return command;
 }

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "base/status.hpp"
+#include "crypto/secret.hpp"
 #include "mail/address.hpp"
 #include "mail/envelope.hpp"
 
@@ -57,7 +58,7 @@ struct TextArguments {                       // VRFY, EXPN, HELP, NOOP, ETRN: wh
 
 struct AuthArguments {
   std::string mechanism;                     // upper case
-  std::optional<std::string> initial;        // base64 or "=", not decoded
+  std::optional<crypto::Secret> initial;     // base64 or "=", not decoded
 };
 
 struct Command {

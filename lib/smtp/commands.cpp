@@ -21,18 +21,24 @@ event::Task<Session::Reply> Session::hello(Command command) {
 
 // What is listed is enforced, and what isn't offered is refused (§4.2.4).
 std::string Session::capabilities() const {
+  std::string mechanisms = listed_mechanisms();
+  std::string_view starttls = starttls_listed() ? "STARTTLS\n" : "";
+  std::string auth = mechanisms.empty() ? "" : "AUTH " + mechanisms + "\n";
   return fmt::format("{}\nPIPELINING\nSIZE {}\n8BITMIME\nENHANCEDSTATUSCODES\nCHUNKING\nBINARYMIME\nSMTPUTF8\nDSN\n"
-                     "LIMITS MAILMAX={} RCPTMAX={}\nHELP",
-                     options_.host_name, offered_size(), options_.messages_per_connection, options_.recipients);
+                     "{}{}LIMITS MAILMAX={} RCPTMAX={}\nHELP",
+                     options_.host_name, offered_size(), starttls, auth, options_.messages_per_connection,
+                     options_.recipients);
 }
 
 std::uint64_t Session::offered_size() const noexcept { return std::min(options_.message_size, options_.session_size); }
 
 std::optional<Status> Session::judge_mail(const MailArguments& arguments) const {
   if (arguments.extended && !extended()) return Status(555, 5, 4, "no parameters after HELO");   // §4.1.1.11
-  if (arguments.size && *arguments.size > offered_size()) {
-    return too_large();   // RFC 1870 §6.1
+  // RFC 4954 §3: a parameter of the extension, so known only where that is listed.
+  if (!arguments.auth.empty() && listed_mechanisms().empty()) {
+    return Status(555, 5, 4, "Parameter not recognized: AUTH");
   }
+  if (arguments.size && *arguments.size > offered_size()) return too_large();   // RFC 1870 §6.1
   if (mails_ >= options_.messages_per_connection) return closing(7, 0, "too many messages in one connection");
   if (octets_ >= options_.session_size) return closing(7, 0, "too many octets in one connection");
   return std::nullopt;
@@ -77,7 +83,7 @@ event::Task<Session::Reply> Session::noop(Command) { co_return Status(); }
 event::Task<Session::Reply> Session::quit(Command) {
   if (transaction_) end_transaction();
   over_ = true;                                  // what came after QUIT is not looked at
-  if (mails_ == 0) handler_.trouble(Trouble::no_mail, "", "");
+  if (mails_ == 0) tell(Trouble::no_mail, "", "");
   co_return Status(221, 0, 0, options_.host_name + " closing connection");
 }
 
@@ -95,7 +101,7 @@ event::Task<Session::Reply> Session::etrn(Command) {
 event::Task<Session::Reply> Session::help(Command) {
   std::string text = "Commands:";
   for (const Row& row : rows) {
-    if (row.run != nullptr && spoken(row)) fmt::format_to(std::back_inserter(text), " {}", verb_name(row.verb));
+    if (available(row) && spoken(row)) fmt::format_to(std::back_inserter(text), " {}", verb_name(row.verb));
   }
   co_return Status(214, 0, 0, std::move(text));
 }

@@ -27,9 +27,10 @@ struct Client {
 
 // What went wrong with a connection, for the log (log::ConnectionTrouble has the same kinds).
 enum class Trouble : std::uint8_t {
-  early_talker, too_many_errors, syntax_error, protocol_error, lost, lost_in_data, command_timeout, data_timeout, write_timeout, no_mail,
-  tls_failed,              // the handshake, or TLS later on
-  early_pipelining,        // something followed STARTTLS or AUTH that has to be the last of its group
+  early_talker, too_many_errors, syntax_error, protocol_error, lost, lost_in_data, command_timeout, data_timeout,
+  write_timeout, no_mail,
+  tls_failed,              // the handshake; TLS that breaks later is `lost`, with OpenSSL's reason
+  early_pipelining,        // something followed STARTTLS in clear, which has to be the last of its group
 };
 
 class Handler {
@@ -60,15 +61,18 @@ class Handler {
   // TLS begins: of what was said before nothing counts (RFC 3207 §4.2), and hello() follows. `info` lives as long as
   // the session. Of an implicit listener it comes before connected().
   virtual void secured(const net::TlsInfo& info) = 0;
-  // AUTH (RFC 4954). The mechanism asks; the answer may take its time. Then one of the two below follows.
+  // AUTH (RFC 4954). The mechanism asks, none, one or several times; the answer may take its time. Then one of the two
+  // below follows, unless the connection ends.
   virtual event::Task<sasl::Answer> ask(sasl::Question question) = 0;
-  // The client is `user`. 235, or a refusal: then it is not.
+  // The client is `user`, until TLS begins or the session ends; hello() does not change it. 235, or a refusal: then it
+  // is not.
   virtual event::Task<Status> authenticated(std::string_view mechanism, std::string user) = 0;
-  // It is not who it said to be, or gave up; `failure.user` and `.text` are for the log. The reply is sent when this is
-  // over: guessers are slowed here.
+  // It is not who it said to be (denied), nobody can tell (unavailable), or it gave up or spoke nonsense (malformed: no
+  // guess); `failure.user` and `.text` are for the log. The reply is sent when this is over: guessers are slowed here.
   virtual event::Task<> auth_failed(std::string_view mechanism, sasl::Failed failure) = 0;
 
   virtual event::Task<Status> verify(std::string text) = 0;          // VRFY: 252 or 550
+  // `command` is the line at fault, or "". Credentials are left out of it: "AUTH PLAIN ***".
   virtual void trouble(Trouble kind, std::string_view command, std::string_view text) = 0;
 };
 

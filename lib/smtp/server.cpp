@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "smtp/masking.hpp"
 #include "smtp/reply.hpp"
 
 namespace mansio::smtp {
@@ -23,6 +24,8 @@ enum : unsigned {
   ends_group = 512,            // RFC 2920 §3.1: the client waits for the answer
   barren = 1024,               // brings no mail by itself: bounded
   unbounded = 2048,            // answered also when too many barren commands came
+  before_tls = 4096,           // also where TLS is required (RFC 3207 §4)
+  needs_login = 8192,          // where authentication is required
 };
 
 constexpr std::size_t out_limit = 16 * 1024;          // replies gathered before they are sent in any case
@@ -39,25 +42,25 @@ bool is_http(std::string_view line) {
 
 }  // namespace
 
-// In the order of Verb. STARTTLS and AUTH are not offered yet, and EXPN never will be: 502 (RFC 5321 §4.2.4).
+// In the order of Verb. EXPN never will be: 502 (RFC 5321 §4.2.4).
 const Session::Row Session::rows[verb_count] = {
-    {Verb::ehlo, smtp_only | ends_group | barren, &Session::hello},
+    {Verb::ehlo, smtp_only | ends_group | barren | before_tls, &Session::hello},
     {Verb::helo, smtp_only | ends_group | barren, &Session::hello},
-    {Verb::lhlo, lmtp_only | ends_group | barren, &Session::hello},
-    {Verb::mail, needs_hello | no_mail, &Session::mail},
+    {Verb::lhlo, lmtp_only | ends_group | barren | before_tls, &Session::hello},
+    {Verb::mail, needs_hello | no_mail | needs_login, &Session::mail},
     {Verb::rcpt, needs_hello | needs_mail | before_content, &Session::rcpt},
     {Verb::data, needs_hello | needs_mail | before_content | needs_recipient | ends_group | unbounded, &Session::data},
     {Verb::bdat, needs_hello | needs_extensions | needs_mail | needs_recipient | octets_follow | unbounded,
      &Session::bdat},
     {Verb::rset, barren, &Session::rset},
-    {Verb::noop, ends_group | barren, &Session::noop},
-    {Verb::quit, ends_group | unbounded, &Session::quit},
+    {Verb::noop, ends_group | barren | before_tls, &Session::noop},
+    {Verb::quit, ends_group | unbounded | before_tls, &Session::quit},
     {Verb::vrfy, ends_group | barren, &Session::vrfy},
     {Verb::expn, ends_group, nullptr},
     {Verb::help, ends_group | barren, &Session::help},
     {Verb::etrn, needs_hello | no_mail | ends_group | barren, &Session::etrn},
-    {Verb::starttls, ends_group, nullptr},
-    {Verb::auth, ends_group, nullptr},
+    {Verb::starttls, no_mail | ends_group | barren | before_tls, &Session::starttls},
+    {Verb::auth, needs_hello | needs_extensions | no_mail | ends_group | barren, &Session::auth},
 };
 
 event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options) {
@@ -70,16 +73,20 @@ Session::Session(net::Connection& connection, Handler& handler, const SessionOpt
       pace_(options_.data_minimum_rate, options_.rate_window) {}
 
 event::Task<> Session::run() {
-  co_await greet();
   Result<> going;
+  if (options_.tls == TlsUse::implicit) {
+    auto begun = co_await secure();
+    going = std::move(begun);
+  }
+  if (going) co_await greet();
   while (!over_ && going) {
     auto stepped = co_await step();
     going = std::move(stepped);
   }
-  if (!going) part(going.error());
+  if (!going && !broken_) part(going.error());
   // RFC 5321 §4.1.1.10: what is under way when the connection ends never was.
   if (transaction_) end_transaction();
-  if (write_failed_) co_return;
+  if (write_failed_ || broken_) co_return;
   auto sent = co_await flush();
   if (sent && connection_.input_waiting()) co_await connection_.linger(event::Deadline::in(linger_time));
 }
@@ -89,9 +96,10 @@ event::Task<> Session::greet() {
   if (welcome.ok() && !options_.local && connection_.input_waiting()) {
     // RFC 5321 §4.3.1: the client waits for the greeting. One that doesn't won't read our replies either.
     auto input = co_await connection_.read_chunk(event::Deadline::in(Duration(0)));
-    std::string said(input ? input->substr(0, quoted_input) : std::string_view());
-    handler_.trouble(Trouble::early_talker, "", said);
-    welcome = Status(554, "you talked before you were greeted");
+    if (input) {       // else it went away, or sent half a TLS record
+      tell(Trouble::early_talker, "", masked_input(input->substr(0, quoted_input)));
+      welcome = Status(554, "you talked before you were greeted");
+    }
   }
   over_ = !welcome.ok();
   say(Status(welcome.code(), options_.host_name + " " + welcome.text()));   // RFC 2034 §4: no enhanced code
@@ -99,7 +107,7 @@ event::Task<> Session::greet() {
 
 // One command, or one line that is none, and its reply.
 event::Task<Result<>> Session::step() {
-  auto line = co_await next_line();
+  auto line = co_await next_command();
   Reply reply = Status();
   send_now_ = true;
   if (line) {
@@ -111,15 +119,28 @@ event::Task<Result<>> Session::step() {
   } else {
     co_return std::unexpected(line.error());
   }
+  if (secrets_may_follow_) connection_.wipe_lines();
   if (!reply) co_return std::unexpected(reply.error());
   if (reply->code() == 421) over_ = true;
   say(*reply);
   if (!send_now_ || over_) co_return Result<>();
   auto sent = co_await flush();
-  co_return sent;
+  if (!sent || !handshake_next_) co_return sent;
+  auto begun = co_await secure();
+  co_return begun;
 }
 
-event::Task<Result<std::string_view>> Session::next_line() {
+// AUTH may be longer than other commands.
+event::Task<Result<std::string_view>> Session::next_command() {
+  std::size_t limit = options_.command_line;
+  if (!options_.mechanisms.empty() && !authenticated_) limit = std::max(limit, auth_line);
+  auto line = co_await next_line(limit);
+  bool long_line = line && line->size() + 2 > options_.command_line && verb_of(*line) != Verb::auth;
+  if (long_line) co_return fail(Fault::too_long, "line too long");
+  co_return line;
+}
+
+event::Task<Result<std::string_view>> Session::next_line(std::size_t limit) {
   auto deadline = event::Deadline::in(options_.command_timeout);
   for (;;) {
     if (connection_.finishing() && !transaction_) co_return fail(Fault::cancelled, "stopping");
@@ -128,7 +149,7 @@ event::Task<Result<std::string_view>> Session::next_line() {
       auto sent = co_await flush();
       if (!sent) co_return std::unexpected(sent.error());
     }
-    auto line = co_await connection_.read_line(options_.command_line, deadline);
+    auto line = co_await connection_.read_line(limit, deadline);
     bool go_on = !line && line.error().fault() == Fault::cancelled && transaction_ && connection_.resume();
     if (!go_on) co_return line;
   }
@@ -137,6 +158,7 @@ event::Task<Result<std::string_view>> Session::next_line() {
 event::Task<Session::Reply> Session::answer(std::string_view line) {
   auto verb = verb_of(line);
   if (auto last = hopeless(line, verb)) co_return std::move(*last);
+  if (verb) secrets_may_follow_ = *verb == Verb::auth;
   if (!verb) {
     auto unknown = parse_command(line, false);
     co_return mistake(Trouble::syntax_error, line, unknown.error());
@@ -180,16 +202,16 @@ std::optional<Status> Session::hopeless(std::string_view line, std::optional<Ver
   // more before the answer to DATA breaks RFC 2920 §3.1.
   bool body = (refused && !verb) || (early && (*verb == Verb::mail || *verb == Verb::rcpt));
   if (body) {
-    handler_.trouble(Trouble::protocol_error, line, "a message follows DATA that was refused");
+    tell(Trouble::protocol_error, line, "a message follows DATA that was refused");
     return closing(5, 0, "that is no command: DATA was refused");
   }
   if (!verb && is_http(line)) {
-    handler_.trouble(Trouble::protocol_error, line, "HTTP");
+    tell(Trouble::protocol_error, line, "HTTP");
     return closing(7, 0, "this is no HTTP server");
   }
   bool bounded = !verb || !(rows[static_cast<std::size_t>(*verb)].flags & unbounded);
   if (bounded && barren_ >= std::max(least_barren_limit, options_.recipients)) {
-    handler_.trouble(Trouble::too_many_errors, line, "too many commands without a message");
+    tell(Trouble::too_many_errors, line, "too many commands without a message");
     return closing(7, 0, "too many commands without a message");
   }
   return std::nullopt;
@@ -198,14 +220,25 @@ std::optional<Status> Session::hopeless(std::string_view line, std::optional<Ver
 // Is it a command of this protocol?
 bool Session::spoken(const Row& row) const noexcept { return !(row.flags & (lmtp() ? smtp_only : lmtp_only)); }
 
+// Does this listener have it at all? What is listed in EHLO is; STARTTLS is too when it is too late for it.
+bool Session::available(const Row& row) const noexcept {
+  if (row.verb == Verb::starttls) return options_.tls != TlsUse::none;
+  if (row.verb == Verb::auth) return !options_.mechanisms.empty();
+  return row.run != nullptr;
+}
+
 std::optional<Status> Session::gate(const Row& row) const {
   if (!spoken(row)) {
     // RFC 2033 §4.1: LMTP knows no EHLO and no HELO.
     return Status(500, 5, 1, lmtp() ? "this is LMTP: say LHLO" : "this is SMTP: say EHLO");
   }
-  if (row.run == nullptr) return Status(502, 5, 1, std::string(verb_name(row.verb)) + " is not implemented");
+  if (!available(row)) return Status(502, 5, 1, std::string(verb_name(row.verb)) + " is not implemented");
+  if (!(row.flags & before_tls) && tls_missing()) return Status(530, 7, 0, "Must issue a STARTTLS command first");
   if ((row.flags & needs_hello) && !hello_) return Status(503, 5, 1, lmtp() ? "LHLO first" : "EHLO first");
   if ((row.flags & needs_extensions) && !extended()) return Status(503, 5, 1, "only after EHLO");
+  if ((row.flags & needs_login) && options_.auth_required && !authenticated_) {
+    return Status(530, 7, 0, "Authentication required");      // RFC 6409 §4.3, RFC 4954 §6
+  }
   return gate_transaction(row);
 }
 
@@ -226,11 +259,17 @@ std::optional<Status> Session::gate_transaction(const Row& row) const {
 // Counts what the client does wrong; the reply to it.
 Status Session::mistake(Trouble kind, std::string_view line, Status status) {
   if (++errors_ > options_.errors) {
-    handler_.trouble(Trouble::too_many_errors, line, status.text());
+    tell(Trouble::too_many_errors, line, status.text());
     return closing(7, 0, "too many errors");
   }
-  handler_.trouble(kind, line, status.text());
+  tell(kind, line, status.text());
   return status;
+}
+
+// The one place where the handler hears of trouble: no credentials get there.
+void Session::tell(Trouble kind, std::string_view line, std::string_view text) {
+  bool hidden = secrets_may_follow_ && !line.empty() && !verb_of(line);
+  handler_.trouble(kind, hidden ? "***" : masked_command(line), text);
 }
 
 // RFC 5321 §4.2.3: 421 names the host.
@@ -242,14 +281,14 @@ Status Session::closing(std::uint16_t subject, std::uint16_t detail, std::string
 void Session::part(const Error& error) {
   switch (error.fault()) {
     case Fault::timed_out:
-      if (write_failed_) return handler_.trouble(Trouble::write_timeout, "", error.text());
-      handler_.trouble(in_data_ ? Trouble::data_timeout : Trouble::command_timeout, "", error.text());
+      if (write_failed_) return tell(Trouble::write_timeout, "", error.text());
+      tell(in_data_ ? Trouble::data_timeout : Trouble::command_timeout, "", error.text());
       return say(closing(4, 2, error.text()));
     case Fault::cancelled: return say(closing(3, 2, "the server stops; try again later"));
     case Fault::denied:
-      handler_.trouble(Trouble::too_many_errors, "", error.text());
+      tell(Trouble::too_many_errors, "", error.text());
       return say(closing(7, 0, error.text()));
-    default: handler_.trouble(in_data_ ? Trouble::lost_in_data : Trouble::lost, "", error.text());
+    default: tell(in_data_ ? Trouble::lost_in_data : Trouble::lost, "", error.text());
   }
 }
 

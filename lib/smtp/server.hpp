@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sasl/server.hpp"
 #include "smtp/pace.hpp"
 #include "smtp/session.hpp"
 
@@ -35,17 +36,22 @@ class Session {
     std::optional<Status> refused;                         // content is dropped; the reply to the end of data
   };
 
+  struct Login;                              // authentication.cpp; exists while an AUTH command goes on
+
   // server.cpp: the loop
   event::Task<> greet();
   event::Task<Result<>> step();
-  event::Task<Result<std::string_view>> next_line();
+  event::Task<Result<std::string_view>> next_command();
+  event::Task<Result<std::string_view>> next_line(std::size_t limit);
   event::Task<Reply> answer(std::string_view line);
   bool spoken(const Row& row) const noexcept;
+  bool available(const Row& row) const noexcept;
   std::optional<Status> gate(const Row& row) const;
   std::optional<Status> gate_transaction(const Row& row) const;
   event::Task<Reply> refuse_command(const Row& row, std::string_view line, Status status);
   std::optional<Status> hopeless(std::string_view line, std::optional<Verb> verb);
   Status mistake(Trouble kind, std::string_view line, Status status);
+  void tell(Trouble kind, std::string_view line, std::string_view text);
   Status closing(std::uint16_t subject, std::uint16_t detail, std::string_view text) const;
   void part(const Error& error);
   void say(const Status& status);
@@ -68,6 +74,24 @@ class Session {
   // EHLO or LHLO: parameters and BDAT may be used.
   bool extended() const noexcept { return hello_ && *hello_ != Verb::helo; }
 
+  // starttls.cpp
+  event::Task<Reply> starttls(Command command);
+  event::Task<Result<>> secure();
+  bool starttls_listed() const noexcept;
+  bool tls_missing() const noexcept { return options_.tls == TlsUse::required && !connection_.tls(); }
+
+  // authentication.cpp
+  event::Task<Reply> auth(Command command);
+  event::Task<Result<>> converse(Login& login);
+  event::Task<Result<>> challenge(Login& login);
+  event::Task<Status> conclude(Login& login);
+  void hear(Login& login, std::string_view text, bool first);
+  Status failed_login(Status status);
+  sasl::ServerContext login_context() const;
+  std::string listed_mechanisms() const;
+  // RFC 4954 §4: 12288 octets of base64; with "AUTH", the longest mechanism's name, their blanks and CRLF.
+  static constexpr std::size_t auth_line = 12288 + 28;
+
   // content.cpp
   event::Task<Reply> data(Command command);
   event::Task<Reply> bdat(Command command);
@@ -88,11 +112,15 @@ class Session {
   std::optional<Transaction> transaction_;
   std::string out_;                          // replies not sent yet
   Pace pace_;
-  std::uint64_t mails_ = 0, errors_ = 0, barren_ = 0, octets_ = 0, discarded_ = 0;
+  std::uint64_t mails_ = 0, errors_ = 0, barren_ = 0, octets_ = 0, discarded_ = 0, failed_logins_ = 0;
   // DATA was refused just now, and was there already more of input: it may be the body.
   bool data_refused_ = false, body_may_follow_ = false;
   bool send_now_ = true;                     // the reply to this command isn't kept for others (RFC 2920 §3.2)
   bool over_ = false, in_data_ = false, write_failed_ = false;
+  bool handshake_next_ = false;              // once the reply is out
+  bool broken_ = false;                      // TLS failed: no word more
+  bool authenticated_ = false;
+  bool secrets_may_follow_ = false;          // AUTH did not succeed: what is no command may be a response to it
 };
 
 }  // namespace mansio::smtp

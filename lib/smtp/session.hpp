@@ -1,6 +1,6 @@
 // The server's side of SMTP (RFC 5321) and LMTP (RFC 2033) over a net::Connection, with PIPELINING, SIZE, 8BITMIME,
-// ENHANCEDSTATUSCODES, CHUNKING, BINARYMIME, SMTPUTF8, DSN and LIMITS. The session keeps the protocol: syntax, order,
-// framing, limits, replies. Who may send what to whom is the Handler's.
+// ENHANCEDSTATUSCODES, CHUNKING, BINARYMIME, SMTPUTF8, DSN, LIMITS, STARTTLS (RFC 3207) and AUTH (RFC 4954). The session
+// keeps the protocol: syntax, order, framing, limits, replies. Who may send what to whom is the Handler's.
 #pragma once
 #include <memory>
 #include <string>
@@ -44,12 +44,12 @@ struct SessionOptions {
   BareNewline bare_newline = BareNewline::reject;
 
   TlsUse tls = TlsUse::none;
-  std::shared_ptr<const net::TlsServer> tls_server;  // null: TlsUse::none
+  std::shared_ptr<const net::TlsServer> tls_server;  // null: no STARTTLS for now (454), and what is required still is
   Duration handshake_timeout = std::chrono::seconds(30);
   std::vector<std::string> mechanisms;               // SASL, upper case; empty: no AUTH
   bool auth_required = false;                        // before MAIL (RFC 6409 §4.3: 530 5.7.0)
   bool auth_in_clear = false;                        // PLAIN, LOGIN and tokens without TLS
-  std::uint64_t auth_tries = 3;                      // failures; after the last one 421
+  std::uint64_t auth_tries = 3;                      // guesses that failed; after the reply to the last one 421
   const sasl::Decoy* decoy = nullptr;                // needed for SCRAM; outlives the session
 };
 

@@ -12,10 +12,13 @@
 #include <optional>
 #include <regex>
 
+#include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "event/scope.hpp"
 #include "event/stream.hpp"
+#include "sasl/client.hpp"
 #include "smtp/dialogues.hpp"
+#include "client_certificate.hpp"
 #include "mail_box.hpp"
 #include "script.hpp"
 
@@ -47,8 +50,10 @@ class Play {
         break;
       }
     }
+    secure_client_.reset();
     client_.reset();
     co_await scope_.join();
+    look_for_secrets();
     if (failure.empty() && mail_box_.open != 0) failure = script_.name + ": content was neither taken nor given up";
   }
 
@@ -57,6 +62,8 @@ class Play {
  private:
   event::Task<> host() {
     SessionOptions options = script_.options;
+    options.decoy = &mail_box_decoy();
+    if (options.tls != TlsUse::none && script_.certificate) options.tls_server = tls_server();
     co_await serve(*server_, mail_box_, std::move(options));
     server_.reset();
   }
@@ -65,7 +72,10 @@ class Play {
     std::string bytes = std::exchange(unsent_, std::string());
     std::size_t piece = cut_ ? 1 : bytes.size();
     for (std::size_t i = 0; i < bytes.size(); i += piece) {
-      auto sent = co_await client_->write(std::string_view(bytes).substr(i, piece), event::Deadline::in(patience));
+      std::string_view part = std::string_view(bytes).substr(i, piece);
+      Result<> sent;
+      if (secure_client_) sent = co_await secure_client_->write(part, event::Deadline::in(patience));
+      else sent = co_await client_->write(part, event::Deadline::in(patience));
       if (!sent) co_return;       // the server hung up: what it said tells why
       if (cut_) co_await timer_.sleep(Duration(1));
     }
@@ -80,7 +90,9 @@ class Play {
         heard_.erase(0, end + 2);
         co_return line;
       }
-      auto more = co_await client_->read_some(deadline);
+      Result<std::string_view> more;
+      if (secure_client_) more = co_await secure_client_->read_chunk(deadline);
+      else more = co_await client_->read_some(deadline);
       if (!more) {
         why_ = more.error().text();
         closed_ = more.error().fault() == Fault::closed;
@@ -105,7 +117,10 @@ class Play {
       case Kind::reply: co_await expect_reply(step); break;
       case Kind::silence: co_await expect_nothing(Duration(30), "silence"); break;
       case Kind::end: co_await expect_nothing(patience, "the end"); break;
-      case Kind::close: client_->shutdown(); break;
+      case Kind::close: hang_up(); break;
+      case Kind::tls: co_await begin_tls(); break;
+      case Kind::login: co_await log_in(step); break;
+      case Kind::gone: co_await expect_end_without_words(); break;
       case Kind::finish: if (server_) server_->finish(); break;
       case Kind::interrupt: if (server_) server_->interrupt(); break;
       default: check(step);
@@ -143,8 +158,117 @@ class Play {
     else if (what == "silence" && closed_) failure = "the server closed";
   }
 
+  // Also a TLS alert (RFC 8446 §6) may come when the handshake fails.
+  event::Task<> expect_end_without_words() {
+    auto line = co_await hear(patience);
+    bool alert = heard_.empty() || heard_[0] == '\x15' || heard_[0] == '\x16';
+    if (line) failure = fmt::format("expected no word, heard \"{}\"", escape(*line));
+    else if (!alert) failure = fmt::format("expected no word, heard \"{}\"", escape(heard_));
+    else if (!closed_) failure = "the server does not close: " + why_;
+  }
+
+  void hang_up() {
+    secure_client_.reset();
+    if (client_) client_->shutdown();
+  }
+
+  event::Task<> begin_tls() {
+    secure_client_.emplace(std::move(*client_));
+    client_.reset();
+    net::TlsRequest request;
+    request.server_name = "server.test";
+    request.verify = true;
+    auto deadline = event::Deadline::in(patience);
+    auto begun = co_await secure_client_->start_tls(tls_client(script_.client_certificate), std::move(request), deadline);
+    if (!begun) failure = "TLS: " + begun.error().text();
+  }
+
+  // "login MECHANISM USER PASSWORD": whatever the mechanism has to say.
+  event::Task<> log_in(const Step& step) {
+    auto words = split(step.text, ' ');
+    sasl::Credentials credentials;
+    credentials.user = words.at(1);
+    credentials.password = credentials.token = crypto::Secret(words.at(2));
+    credentials.certificate = true;
+    sasl::ClientContext context;
+    context.offered.emplace_back(words[0]);
+    context.clear_allowed = true;
+    if (secure_client_) context.bindings.exporter = secure_client_->tls_exporter();
+    auto client = sasl::make_client(words[0], context, credentials);
+    auto begun = client->begin();
+    unsent_ = fmt::format("AUTH {}", words[0]);
+    if (*begun) unsent_ += (*begun)->empty() ? " =" : " " + base64_encode((*begun)->view());
+    unsent_ += "\r\n";
+    for (;;) {
+      co_await send_all();
+      auto line = co_await hear(patience);
+      if (!line) failure = "AUTH: " + why_;
+      if (!line) co_return;
+      if (!line->starts_with("334 ")) {
+        heard_ = *line + "\r\n" + heard_;       // the next step hears it
+        co_return;
+      }
+      auto challenge = base64_decode(std::string_view(*line).substr(4));
+      if (!challenge) failure = "no base64: " + *line;
+      if (!challenge) co_return;
+      auto response = client->respond(*challenge);
+      unsent_ = response ? base64_encode(response->view()) + "\r\n" : "*\r\n";
+    }
+  }
+
+  static net::TlsIdentity identity() {
+    net::TlsIdentity one;
+    one.file = "server.test";
+    one.chain = test_certificate;
+    one.key = test_key;
+    return one;
+  }
+  static const std::shared_ptr<const net::TlsServer>& tls_server() {
+    static const auto one = [] {
+      net::TlsServerOptions options;
+      options.identities.push_back(identity());
+      options.ask_certificate = true;
+      options.authorities = test_certificate;
+      return net::TlsServer::make(options).value();
+    }();
+    return one;
+  }
+  static std::shared_ptr<const net::TlsClient> make_client(bool certificate) {
+    net::TlsClientOptions options;
+    options.authorities = test_certificate;
+    if (certificate) options.identity = identity();
+    return net::TlsClient::make(options).value();
+  }
+  static const std::shared_ptr<const net::TlsClient>& tls_client(bool certificate) {
+    static const auto without = make_client(false), with = make_client(true);
+    return certificate ? with : without;
+  }
+
+  // Nothing that the handler heard for its log may have the password in it, plain or in base64 at whatever offset.
+  void look_for_secrets() {
+    constexpr std::string_view secret = "opensesame";
+    std::vector<std::string> forms{std::string(secret)};
+    for (std::size_t offset = 0; offset < 3; ++offset) {
+      std::string shifted = base64_encode(std::string(offset, 'x') + std::string(secret));
+      forms.push_back(shifted.substr(offset > 0 ? 4 : 0, 8));       // without the ends, which depend on what is beside it
+    }
+    for (const auto& each : mail_box_.events) {
+      bool shown = std::ranges::any_of(forms, [&](const std::string& form) { return each.find(form) != std::string::npos; });
+      if (shown && failure.empty()) failure = script_.name + ": a secret was told: " + each;
+    }
+  }
+
+  void check_event(const Step& step) {
+    std::regex sought(step.text);
+    bool heard_of = std::ranges::any_of(mail_box_.events, [&](const auto& each) { return std::regex_search(each, sought); });
+    if (heard_of == (step.kind == Step::Kind::event)) return;
+    failure = fmt::format("\"{}\" {} told; there was:", step.text, heard_of ? "was" : "was not");
+    for (const auto& each : mail_box_.events) failure += " [" + escape(each) + "]";
+  }
+
   void check(const Step& step) {
     using Kind = Step::Kind;
+    if (step.kind == Kind::event || step.kind == Kind::no_event) return check_event(step);
     const auto& messages = mail_box_.messages;
     if (step.kind == Kind::count) {
       if (messages.size() != std::stoul(step.text)) failure = fmt::format("{} messages were taken", messages.size());
@@ -172,6 +296,7 @@ class Play {
   event::Scope scope_{[](std::exception_ptr e) { std::rethrow_exception(e); }};
   std::optional<net::Connection> server_;
   std::optional<event::Stream> client_;
+  std::optional<net::Connection> secure_client_;      // instead of client_
   std::string unsent_, heard_, why_;
   bool closed_ = false;
 };

@@ -1,13 +1,17 @@
 #include "mail_box.hpp"
 
 #include <fmt/format.h>
+
 #include "base/text.hpp"
+#include "crypto/password.hpp"
+#include "crypto/scram_keys.hpp"
 
 namespace mansio::smtp {
 
 std::string_view trouble_name(Trouble kind) {
   constexpr std::string_view names[] = {"early_talker", "too_many_errors", "syntax_error", "protocol_error", "lost",
-                                        "lost_in_data", "command_timeout", "data_timeout", "write_timeout", "no_mail"};
+                                        "lost_in_data", "command_timeout", "data_timeout", "write_timeout", "no_mail",
+                                        "tls_failed", "early_pipelining"};
   return names[static_cast<std::size_t>(kind)];
 }
 
@@ -102,6 +106,61 @@ void MailBox::reset(const Status*) {
 
 event::Task<Status> MailBox::verify(std::string) { co_return Status(252, 1, 5, "will try"); }
 
-void MailBox::trouble(Trouble kind, std::string_view, std::string_view) { troubles.push_back(kind); }
+void MailBox::secured(const net::TlsInfo& info) {
+  events.push_back("secured " + info.version);
+  hello_.clear();
+}
+
+namespace {
+
+// As a users file would have them.
+bool opens(std::string_view secret) {
+  auto right = crypto::check_password("{PLAIN}opensesame", secret);
+  return right && *right;
+}
+
+const crypto::ScramKeys& stored_keys() {
+  static const crypto::ScramKeys keys =
+      crypto::derive_scram_keys(crypto::Hash::sha256, "opensesame", "salt of sixteen.", crypto::scram_iterations_min);
+  return keys;
+}
+
+}  // namespace
+
+const sasl::Decoy& mail_box_decoy() {
+  static const sasl::Decoy one("0123456789abcdef0123456789abcdef");
+  return one;
+}
+
+event::Task<sasl::Answer> MailBox::ask(sasl::Question question) {
+  using Kind = sasl::Question::Kind;
+  using Verdict = sasl::Answer::Verdict;
+  co_await timer_.sleep(Duration(1));
+  const std::string user = question.user;
+  if (user == "dave") co_return sasl::Answer(Verdict::unavailable);
+  bool known = user == "alice" || user == "bob" || user == "carol";
+  if (question.kind == Kind::keys && known) co_return sasl::Answer(stored_keys());
+  bool right = question.kind == Kind::password && known && opens(question.secret.view());
+  if (question.kind == Kind::token) right = (user.empty() || user == "alice") && question.secret.view() == "opensesame";
+  if (question.kind == Kind::certificate) right = user.empty() || user == "alice";
+  std::string name = user.empty() ? "alice" : user;
+  co_return sasl::Answer(right ? Verdict::accepted : Verdict::denied, std::move(name));
+}
+
+event::Task<Status> MailBox::authenticated(std::string_view mechanism, std::string user) {
+  if (user == "carol") co_return Status(535, 7, 8, "not you");
+  events.push_back(fmt::format("authenticated {} {}", mechanism, user));
+  co_return Status(235, 7, 0, "welcome");
+}
+
+event::Task<> MailBox::auth_failed(std::string_view mechanism, sasl::Failed failure) {
+  events.push_back(fmt::format("failed {} {}: {}", mechanism, failure.user, failure.text));
+  co_await timer_.sleep(Duration(1));
+}
+
+void MailBox::trouble(Trouble kind, std::string_view command, std::string_view text) {
+  troubles.push_back(kind);
+  events.push_back(fmt::format("trouble {}: {}: {}", trouble_name(kind), command, text));
+}
 
 }  // namespace mansio::smtp

@@ -1,13 +1,16 @@
 // MailBox: a Handler that keeps the mail in memory. Its world: the domain ex.test with alice, bob, carol, postmaster and
 // every user…; full answers 452 at the end of LMTP data, later 451 at RCPT; all else there does not exist, and nothing
 // else is relayed. Content with "X-Refuse:" is refused at its end; "X-Full:" meets a full disk. The client named
-// refused.test is not liked, nor the senders refused@, later@, and nodata@ before its data.
+// refused.test is not liked, nor the senders refused@, later@, and nodata@ before its data. Who may log in: alice and bob
+// with the password "opensesame"; carol, with the same, is refused when she has shown it, and for dave the back end does
+// not work. The token "opensesame" is alice's, and whoever shows a verified certificate may be alice.
 #pragma once
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "event/timer.hpp"
+#include "sasl/decoy.hpp"
 #include "smtp/handler.hpp"
 
 namespace mansio::smtp {
@@ -22,6 +25,7 @@ class MailBox final : public Handler {
   };
   std::vector<Message> messages;
   std::vector<Trouble> troubles;
+  std::vector<std::string> events;     // TLS, logins, trouble, in their order
   std::size_t open = 0;        // contents begun and neither taken nor given up
 
   event::Task<Status> connected() override;
@@ -33,10 +37,10 @@ class MailBox final : public Handler {
   event::Task<Status> end_data() override;
   event::Task<std::vector<Status>> end_data_lmtp() override;
   void reset(const Status* refused) override;
-  void secured(const net::TlsInfo&) override {}
-  event::Task<sasl::Answer> ask(sasl::Question) override { co_return sasl::Answer(sasl::Answer::Verdict::denied); }
-  event::Task<Status> authenticated(std::string_view, std::string) override { co_return Status(235, 7, 0, "OK"); }
-  event::Task<> auth_failed(std::string_view, sasl::Failed) override { co_return; }
+  void secured(const net::TlsInfo& info) override;
+  event::Task<sasl::Answer> ask(sasl::Question question) override;
+  event::Task<Status> authenticated(std::string_view mechanism, std::string user) override;
+  event::Task<> auth_failed(std::string_view mechanism, sasl::Failed failure) override;
   event::Task<Status> verify(std::string text) override;
   void trouble(Trouble kind, std::string_view command, std::string_view text) override;
 
@@ -50,5 +54,8 @@ class MailBox final : public Handler {
 };
 
 std::string_view trouble_name(Trouble kind);
+
+// What the session needs for SCRAM.
+const sasl::Decoy& mail_box_decoy();
 
 }  // namespace mansio::smtp

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "base/encoding.hpp"
 #include "base/text.hpp"
 
 namespace mansio::smtp {
@@ -18,7 +19,11 @@ std::string unescape(std::string_view text) {
       continue;
     }
     char c = text[++i];
-    if (c == 'x') {
+    if (c == 'b' && i + 1 < text.size() && text[i + 1] == '(') {
+      auto end = text.find(')', i);
+      out += base64_encode(unescape(text.substr(i + 2, end - i - 2)));
+      i = end;
+    } else if (c == 'x') {
       out += static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16));
       i += 2;
     } else {
@@ -42,9 +47,18 @@ void set_limit(SessionOptions& options, std::string_view name, std::uint64_t val
   else if (name == "command_timeout") options.command_timeout = ms;
   else if (name == "data_timeout") options.data_timeout = ms;
   else if (name == "write_timeout") options.write_timeout = ms;
+  else if (name == "handshake_timeout") options.handshake_timeout = ms;
+  else if (name == "auth_tries") options.auth_tries = value;
   else if (name == "rate") options.data_minimum_rate = value;
   else if (name == "rate_window") options.rate_window = ms;
   else throw std::runtime_error("no such limit: " + std::string(name));
+}
+
+TlsUse tls_use(std::string_view word) {
+  if (word == "offered") return TlsUse::offered;
+  if (word == "required") return TlsUse::required;
+  if (word == "implicit") return TlsUse::implicit;
+  throw std::runtime_error("no such use of TLS: " + std::string(word));
 }
 
 void read_precondition(Script& script, std::string_view line) {
@@ -53,6 +67,13 @@ void read_precondition(Script& script, std::string_view line) {
   std::string_view key = trim(line.substr(0, colon)), value = trim(line.substr(colon + 1));
   if (key == "protocol") script.options.protocol = value == "lmtp" ? Protocol::lmtp : Protocol::smtp;
   if (key == "local") script.options.local = true;
+  if (key == "tls") script.options.tls = tls_use(value);
+  if (key == "certificate") (value == "client" ? script.client_certificate : script.certificate) = value == "client";
+  if (key == "auth_required") script.options.auth_required = true;
+  if (key == "auth_in_clear") script.options.auth_in_clear = true;
+  if (key == "auth") {
+    for (auto each : split(value, ' ')) script.options.mechanisms.emplace_back(each);
+  }
   if (key == "cut") script.only_whole = true;
   if (key == "bare_newline") script.options.bare_newline = BareNewline::normalize;
   if (key == "greeting") script.greeting = Status(std::stoi(std::string(value)), std::string(value.substr(4)));
@@ -83,7 +104,8 @@ Step read_step(std::string_view line, std::size_t number) {
       {"B: ", Kind::before}, {"C|", Kind::turn}, {"S: ", Kind::line}, {"S~ ", Kind::matches}, {"S= ", Kind::reply},
       {"S-", Kind::silence}, {"EOF", Kind::end}, {"close", Kind::close}, {"wait ", Kind::wait}, {"finish", Kind::finish},
       {"interrupt", Kind::interrupt}, {"M: ", Kind::count}, {"M~ ", Kind::envelope}, {"M= ", Kind::content},
-      {"T: ", Kind::trouble}, {"T- none", Kind::no_trouble},
+      {"T: ", Kind::trouble}, {"T- none", Kind::no_trouble}, {"tls", Kind::tls}, {"login ", Kind::login},
+      {"GONE", Kind::gone}, {"H~ ", Kind::event}, {"H- ", Kind::no_event},
   };
   Step step{Kind::say, {}, 1, number};
   if (line.starts_with("C*") || line.starts_with("S*")) {
@@ -105,7 +127,8 @@ Step read_step(std::string_view line, std::size_t number) {
     if (!line.starts_with(form.start)) continue;
     step.kind = form.kind;
     std::string_view rest = line.substr(form.start.size());
-    bool raw = form.kind == Kind::matches || form.kind == Kind::envelope;
+    bool raw = form.kind == Kind::matches || form.kind == Kind::envelope || form.kind == Kind::event ||
+               form.kind == Kind::no_event;
     step.text = raw ? std::string(rest) : unescape(rest);
     return step;
   }
