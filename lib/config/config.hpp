@@ -54,7 +54,7 @@ enum class Senders : std::uint8_t { any, own, table };
 
 struct Submission {
   bool hide_client = true;                  // no address, name and port of the client in Received
-  std::vector<std::string> masquerade;      // domains; addresses below them are written as if in them
+  std::vector<std::string> masquerade;      // domains; the sender and addresses in the header that are below them are written as if in them
   Senders senders = Senders::any;           // which senders a login may use, in the envelope and in From
   std::string senders_file;                 // of Senders::table
   std::uint32_t messages_per_hour = 0, recipients_per_hour = 0;     // of one login; 0: any number

@@ -110,8 +110,8 @@ inline constexpr auto listening_rows = std::to_array<Setting>({
    .doc = "Whether the name and address of the client are left out of the Received line of submitted mail.",
    .store = [](C& c, const V& v) { c.submission.hide_client = v.flag(); }},
   {.path = "submission.masquerade", .type = Type::names, .fallback = "[ ]",
-   .doc = "Domains. A sender's address in a domain below one of them is written as if it were in that one: user@host.example.org "
-          "becomes user@example.org.",
+   .doc = "Domains. An address in a domain below one of them is written as if it were in that one: user@host.example.org "
+          "becomes user@example.org. The first that fits counts. See SUBMISSION.",
    .store = [](C& c, const V& v) { c.submission.masquerade = v.names; }},
   {.path = "submission.senders", .type = Type::choice, .fallback = "\"any\"", .words = "any own file:PATH",
    .doc = "The addresses that a user who has logged in may send from, in the envelope and in From: any, its own alone, or "
