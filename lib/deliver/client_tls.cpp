@@ -52,6 +52,7 @@ TlsDemand TlsPolicies::demand(const config::ConfigPtr& config, const config::Tra
     if (!lists_[i].matches(domain.key())) continue;
     out.level = config->tls_policies[i].tls;
     out.names = config->tls_policies[i].names;
+    out.by_policy = true;
     break;
   }
   return out;

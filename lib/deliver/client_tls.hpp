@@ -19,6 +19,7 @@ struct TlsDemand {
   TlsDemand() = default;
   config::ClientTls level = config::ClientTls::opportunistic;
   std::vector<std::string> names;      // of the certificate, in place of the host's own
+  bool by_policy = false;              // the domain wants it, not the transport
   std::string key() const;             // equal for equal demands
 };
 

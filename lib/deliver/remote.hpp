@@ -1,18 +1,23 @@
 // Remote: gives messages to the hosts of a site over SMTP or LMTP. A connection is kept a while for the next message to the
-// same site (bounded in messages, in age and in idle time); hosts and their addresses are tried in turn, those that failed
-// lately last. What to send when, and how many at once, is the queue's.
+// same site (bounded in messages, in age and in idle time), the same demand for TLS and the same log-in; hosts and their
+// addresses are tried in turn, those that failed lately last. What to send when, and how many at once, is the queue's.
 #pragma once
 #include <deque>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "deliver/client_tls.hpp"
+#include "deliver/logins.hpp"
+#include "deliver/secrets.hpp"
 #include "deliver/site.hpp"
 #include "event/scope.hpp"
 #include "event/threads.hpp"
 #include "event/timer.hpp"
-#include "log/event.hpp"
+#include "log/logger.hpp"
 #include "smtp/client.hpp"
 #include "spool/spool.hpp"
 
@@ -32,6 +37,7 @@ struct RemoteRequest {
   std::shared_ptr<const spool::Message> message;
   std::vector<RemoteRecipient> recipients;     // not empty
   std::string helo_name;                       // when the transport names none
+  TlsDemand tls;                               // Remote::demand() of each of the recipients' domains
 };
 
 struct RemoteOutcome {
@@ -45,18 +51,26 @@ struct RemoteOutcome {
   Reach reach = Reach::neither;
   Status why;                                  // of `unreachable`
   log::Host host;                              // that answered; empty: none did
+  std::optional<log::Tls> tls;                 // of the connection
+  std::string auth;                            // "PLAIN:user"; "" when not logged in
   bool pipelining = false, chunking = false;
   bool dsn = false;                            // the host takes DSN requests over (RFC 3461 §5.2.1)
 };
 
 class Remote {
  public:
-  Remote(event::Loop& loop, event::Scope& scope, SiteFinder& finder);
+  // `secrets` and `log` outlive it, and may be null.
+  Remote(event::Loop& loop, event::Scope& scope, SiteFinder& finder, const Secrets* secrets = nullptr, log::Logger* log = nullptr);
   ~Remote();
   Remote(const Remote&) = delete;
   Remote& operator=(const Remote&) = delete;
 
   void limit(std::size_t connections) { limit_ = connections; }
+
+  // What TLS a recipient's domain wants. Recipients with different demands don't share a transaction.
+  TlsDemand demand(const config::ConfigPtr& config, const config::Transport& transport, const mail::Domain& domain) {
+    return policies_.demand(config, transport, domain);
+  }
 
   // One transaction. The request lives until it returns.
   event::Task<RemoteOutcome> deliver(const RemoteRequest* request);
@@ -67,13 +81,23 @@ class Remote {
  private:
   struct Session;
   struct Try;
+  struct Approach;
   using SessionPtr = std::unique_ptr<Session>;
 
   SessionPtr take_idle(const RemoteRequest& request);
+  bool fits(const Session& session, const RemoteRequest& request);
   void keep(const RemoteRequest& request, SessionPtr session);
   event::Task<SessionPtr> connect(const RemoteRequest* request, Try* state);
   event::Task<SessionPtr> connect_host(const RemoteRequest* request, SiteHost host, Try* state);
   event::Task<SessionPtr> connect_to(const RemoteRequest* request, SiteHost host, event::Endpoint endpoint, Try* state);
+  event::Task<> make_room();
+  event::Task<Result<event::Stream>> open_stream(const RemoteRequest* request, const Approach* approach);
+  event::Task<SessionPtr> open(const RemoteRequest* request, Approach* approach, Try* state);
+  Result<> prepare_tls(const RemoteRequest& request, Approach& approach);
+  event::Task<Status> prepare_login(const RemoteRequest* request, Approach* approach);
+  event::Task<> look_again(const RemoteRequest* request, const Session* session, Status why, Approach* approach);
+  void put_off(const RemoteRequest& request, const Session& session, Status why, Try& state);
+  void tell_once(const std::string& text);
   event::Task<bool> transact(const RemoteRequest* request, Session* session, RemoteOutcome* outcome);
   event::Task<> say_goodbye(SessionPtr session);
   event::Task<> sweep();
@@ -83,12 +107,19 @@ class Remote {
   event::Loop& loop_;
   event::Scope& scope_;
   SiteFinder& finder_;
+  log::Logger* log_;
   event::Threads reading_;
+  Tokens tokens_;
+  Logins logins_;
+  TlsPolicies policies_;
+  ClientTlsContexts contexts_;
+  ClearAddresses clear_;
   event::Timer sweeper_;
   event::Trigger slot_;
   std::size_t limit_ = 500, open_ = 0;
-  std::unordered_map<std::string, std::deque<SessionPtr>> idle_;      // by transport and site
+  std::unordered_map<std::string, std::deque<SessionPtr>> idle_;      // by transport, site and demand
   std::unordered_map<std::string, MonotonicTime> bad_;                // endpoints that failed, until when
+  std::set<std::string> told_;                                        // what is in the panic log already
   bool sweeping_ = false, stopping_ = false;
 };
 

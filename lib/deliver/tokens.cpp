@@ -20,7 +20,6 @@ namespace {
 // What a file or a command gave: one line. `what` stands in error texts.
 Result<crypto::Secret> token_of(std::string& text, const std::string& what) {
   std::string_view token = trim(text);
-  while (token.ends_with('\n') || token.ends_with('\r')) token = trim(token.substr(0, token.size() - 1));
   Result<crypto::Secret> out = fail(Fault::invalid, what + ": no token");
   if (!token.empty()) out = crypto::Secret(token);
   if (!is_ascii(token) || has_control(token) || token.find(' ') != std::string_view::npos) out = fail(Fault::invalid, what + ": that is no token");
@@ -86,7 +85,8 @@ event::Task<Result<crypto::Secret>> Tokens::from_command(TokenSource source) {
   if (std::chrono::steady_clock::now() < kept.until) co_return kept.token;
   if (stopping_) co_return fail(Fault::cancelled, "stopping");
   kept.refreshing = true;
-  kept.token = co_await run(&source, &kept);
+  auto got = co_await run(&source, &kept);
+  kept.token = std::move(got);
   kept.refreshing = false;
   kept.made = std::chrono::steady_clock::now();
   kept.until = kept.made + (kept.token ? source.lifetime : pause);

@@ -43,12 +43,15 @@ class Attempt {
     Status status{451, 4, 0, "not tried"};
     int number = 0;                // log::Deferral::number
     log::Host host;                // that said it
+    std::optional<log::Tls> tls;   // of the connection to it
+    std::string auth;              // "PLAIN:user", when logged in there
   };
-  // Remote places with the same next hop; then, once sites are known, with the same site.
+  // Remote places with the same next hop and the same demand for TLS; then, once sites are known, with the same site.
   struct SiteJob {
     SiteJob() = default;
     std::shared_ptr<const config::Transport> transport;
     std::vector<Place*> places;
+    deliver::TlsDemand tls;
     deliver::Site site;
     LaneKey lane = 0;
     Status status;                 // of the search for the site

@@ -34,6 +34,8 @@ void Attempt::log_outcome(const Place& place) {
     log::Delivery delivery;
     fill(delivery);
     if (destination.kind == route::DestinationKind::remote) delivery.reply = place.status.line();
+    delivery.tls = place.tls;
+    delivery.auth = place.auth;
     delivery.pipelining = place.pipelining;
     delivery.chunking = place.chunking;
     delivery.mark = first_logged_ ? log::Delivery::Mark::further : log::Delivery::Mark::first;

@@ -31,11 +31,14 @@ event::Task<> Attempt::deliver_remote() {
     if (place->done || destination.kind != route::DestinationKind::remote) continue;
     std::string hop = destination.transport->name;
     if (destination.transport->hosts.empty()) hop += " " + destination.address.domain().key();
+    auto tls = queue_.remote.demand(config_, *destination.transport, destination.address.domain());
+    hop += " " + tls.key();
     SiteJob*& job = next_hops[hop];
     if (job == nullptr) {
       sites_.push_back(std::make_unique<SiteJob>());
       job = sites_.back().get();
       job->transport = destination.transport;
+      job->tls = std::move(tls);
     }
     job->places.push_back(place.get());
   }
@@ -85,7 +88,7 @@ void Attempt::merge_sites() {
   std::map<std::string, SiteJob*> first;
   for (auto& job : sites_) {
     if (!job->status.ok()) continue;
-    auto [at, made] = first.try_emplace(job->transport->name + " " + job->site.key, job.get());
+    auto [at, made] = first.try_emplace(job->transport->name + " " + job->site.key + " " + job->tls.key(), job.get());
     if (made) continue;
     std::ranges::copy(job->places, std::back_inserter(at->second->places));
     job->places.clear();
@@ -137,6 +140,7 @@ event::Task<deliver::RemoteOutcome> Attempt::transact(const SiteJob* job, std::v
   request.site = job->site;
   request.message = message_;
   request.helo_name = config_->host_name;
+  request.tls = job->tls;
   for (const Place* place : *places) request.recipients.push_back(remote_recipient(*place));
   auto outcome = co_await queue_.remote.deliver(&request);
   co_return outcome;
@@ -172,6 +176,8 @@ bool Attempt::take_outcome(const deliver::RemoteOutcome& outcome, std::vector<Pl
     place->host = outcome.host;
     place->ours = outcome.ours[i];
     place->number = number_of(outcome.stages[i]);
+    place->tls = outcome.tls;
+    place->auth = outcome.auth;
     place->pipelining = outcome.pipelining;
     place->chunking = outcome.chunking;
     place->done = status.ok();
