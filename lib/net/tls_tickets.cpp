@@ -59,7 +59,7 @@ int TlsTickets::seal(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cip
   return set_mac(mac, key.mac) ? 1 : -1;
 }
 
-// 2: good, and give a new one instead. 0: none of ours, so the handshake is a full one.
+// 2: good, and give a new one as well. 0: none of ours, so the handshake is a full one.
 int TlsTickets::open(const unsigned char* name, const unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {
   for (auto& key : keys_) {
     if (!std::equal(key.name.begin(), key.name.end(), name)) continue;
@@ -73,7 +73,10 @@ int TlsTickets::callback(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_C
   auto* self = static_cast<TlsTickets*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
   std::lock_guard lock(self->mutex_);
   if (!self->turn()) return -1;
-  return sealing != 0 ? self->seal(name, iv, cipher, mac) : self->open(name, iv, cipher, mac);
+  if (sealing != 0) return self->seal(name, iv, cipher, mac);
+  int opened = self->open(name, iv, cipher, mac);
+  // RFC 8446 §C.4: a ticket of 1.3 is used once, so the client needs another.
+  return opened == 1 && SSL_version(ssl) >= TLS1_3_VERSION ? 2 : opened;
 }
 
 void TlsTickets::use_in(SSL_CTX* context) {
