@@ -17,8 +17,10 @@ std::vector<ListenerSocket> wanted_sockets(const config::Config& config) {
     if (listener.address == "*") addresses = {"0.0.0.0", "::"};
     for (const std::string& address : addresses) {
       ListenerSocket socket;
-      socket.key = fmt::format("{} {} {}", role_name(listener.role), address, listener.port);
       socket.setting = listener.setting.empty() ? "listeners" : listener.setting;
+      // Free ports are one each.
+      bool any_port = listener.port == 0 && !address.starts_with("unix:");
+      socket.key = fmt::format("{} {} {}", role_name(listener.role), address, any_port ? socket.setting : std::to_string(listener.port));
       socket.address = address;
       socket.port = listener.port;
       socket.role = listener.role;

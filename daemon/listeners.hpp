@@ -10,7 +10,7 @@
 namespace mansio::daemon {
 
 struct ListenerSocket {
-  std::string key;          // "relay 127.0.0.1 25": role, address, port; for unix sockets "lmtp unix:/path 0"
+  std::string key;          // "relay 127.0.0.1 25": role, address, port; "lmtp unix:/path 0"; "relay ::1 listeners[2]" for port 0
   std::string setting;      // "listeners[0]", for errors
   std::string address;
   std::uint16_t port = 0;

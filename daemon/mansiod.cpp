@@ -7,11 +7,15 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 
+#include "config/credentials.hpp"
 #include "config/describe.hpp"
 #include "parent.hpp"
 #include "route/tables.hpp"
+#include "services.hpp"
 
 extern "C" void setproctitle_init(int argc, char* argv[], char* envp[]);
 
@@ -47,14 +51,40 @@ std::optional<Loaded> load(const std::string& path) {
   return out;
 }
 
+// What is wrong with certificates, keys and other files for root's eyes. One that only this caller can't read is no mistake.
+std::vector<std::string> check_secrets(const config::Config& config) {
+  std::vector<std::string> problems;
+  auto files = secret_files(config);
+  auto hidden = [](const SecretFile& file) { return ::access(file.path.c_str(), R_OK) != 0 && errno == EACCES; };
+  for (const SecretFile& file : files) {
+    if (hidden(file)) fmt::print(stderr, "{}: {}: not checked, since this user may not read it\n", file.setting, file.path);
+  }
+  if (std::ranges::any_of(files, hidden)) return problems;
+  auto user = find_service_user(config);
+  Secrets secrets = read_secrets(files, user ? *user : ServiceUser());
+  for (const SecretFile& file : files) {
+    if (auto problem = secrets.problem(file.path); !problem.empty()) problems.push_back(problem);
+  }
+  if (problems.empty()) problems = make_services(config, secrets, nullptr, {}).problems;
+  for (const config::Transport& transport : config.transports) {
+    const std::string* text = transport.credentials.empty() ? nullptr : secrets.find(transport.credentials);
+    if (text == nullptr) continue;
+    auto parsed = config::Credentials::parse(config::Source{transport.credentials, *text});
+    if (parsed) continue;
+    for (const auto& problem : parsed.error()) problems.push_back(problem.message());
+  }
+  return problems;
+}
+
 int check(const std::string& path, bool print) {
   auto loaded = load(path);
   if (!loaded) return exit_config;
   route::TableOptions options;
   options.trusted_owner = ::getuid();
-  auto tables = route::load_tables(loaded->config, options);
-  for (const auto& problem : tables->problems) fmt::print(stderr, "{}\n", problem);
-  if (!tables->problems.empty()) return exit_config;
+  auto problems = route::load_tables(loaded->config, options)->problems;
+  std::ranges::copy(check_secrets(*loaded->config), std::back_inserter(problems));
+  for (const auto& problem : problems) fmt::print(stderr, "{}\n", problem);
+  if (!problems.empty()) return exit_config;
   if (print) fmt::print("{}", config::describe(*loaded->config));
   else fmt::print("{}: the configuration is good\n", path);
   return 0;

@@ -88,9 +88,9 @@ std::string Secrets::problem(const std::string& path) const {
 
 void Secrets::put(std::string path, Entry entry) { entries_[std::move(path)] = std::move(entry); }
 
-void Secrets::replace(Secrets other) {
+void Secrets::replace(const Secrets& other) {
   wipe();
-  entries_ = std::move(other.entries_);
+  entries_ = other.entries_;
   ++generation_;
 }
 

@@ -33,8 +33,8 @@ class Secrets final : public deliver::Secrets {
     std::string problem;     // "" when `bytes` count
   };
   Secrets() = default;
-  Secrets(Secrets&&) = default;
-  Secrets& operator=(Secrets&&) = default;
+  Secrets(const Secrets&) = default;   // for work on a thread
+  Secrets& operator=(const Secrets&) = delete;
   ~Secrets() override;       // wipes
 
   const std::string* find(const std::string& path) const override;
@@ -42,7 +42,7 @@ class Secrets final : public deliver::Secrets {
   std::uint64_t generation() const noexcept override { return generation_; }
 
   void put(std::string path, Entry entry);
-  void replace(Secrets other);         // a new generation
+  void replace(const Secrets& other);  // a new generation
   const std::map<std::string, Entry>& entries() const noexcept { return entries_; }
 
  private:

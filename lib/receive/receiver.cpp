@@ -10,8 +10,8 @@
 namespace mansio::receive {
 
 struct Receiver::Connection {
-  Connection(Receiver& receiver, event::Stream s, smtp::Client client, Service service)
-      : connection(std::move(s)), handler(receiver, std::move(client), service) {}
+  Connection(Receiver& receiver, event::Stream s, smtp::Client client, ServicePtr service)
+      : connection(std::move(s)), handler(receiver, std::move(client), std::move(service)) {}
   net::Connection connection;
   SessionHandler handler;
 };
@@ -28,7 +28,12 @@ void Receiver::configure(config::ConfigPtr config, std::shared_ptr<route::Router
   options_.clear();
 }
 
-void Receiver::serve(event::Stream stream, Service service) { scope_.spawn(run(std::move(stream), service)); }
+void Receiver::use_login(std::shared_ptr<const Login> login) {
+  login_ = std::move(login);
+  options_.clear();
+}
+
+void Receiver::serve(event::Stream stream, ServicePtr service) { scope_.spawn(run(std::move(stream), std::move(service))); }
 
 Status Receiver::admit(const event::Endpoint& peer) const {
   const config::Limits& limits = config_->limits;
@@ -41,12 +46,8 @@ Status Receiver::admit(const event::Endpoint& peer) const {
   return Status();
 }
 
-static std::shared_ptr<const smtp::SessionOptions> session_options(const config::Config& config, const Service& service) {
-  auto made = std::make_shared<smtp::SessionOptions>();
-  smtp::SessionOptions& options = *made;
+static void set_limits(const config::Config& config, smtp::SessionOptions& options) {
   options.host_name = config.host_name;
-  options.protocol = service.protocol;
-  options.local = service.local;
   options.message_size = config.limits.message_size.bytes();
   options.recipients = config.limits.recipients;
   options.messages_per_connection = config.limits.messages_per_connection;
@@ -58,22 +59,35 @@ static std::shared_ptr<const smtp::SessionOptions> session_options(const config:
   options.command_line = config.limits.command_line;
   options.chunks = config.limits.chunks;
   options.bare_newline = config.bare_newline == config::BareNewline::normalize ? smtp::BareNewline::normalize : smtp::BareNewline::reject;
-  return made;
 }
 
-// One for all connections of a kind, until the next reload.
-std::shared_ptr<const smtp::SessionOptions> Receiver::options_for(const Service& service) {
-  auto& known = options_[{service.protocol, service.local}];
-  if (!known) known = session_options(*config_, service);
+// One for all connections of a listener, until the next reload or the next renewal of a certificate.
+std::shared_ptr<const smtp::SessionOptions> Receiver::options_for(const ServicePtr& service) {
+  auto& known = options_[service];
+  if (known) return known;
+  auto made = std::make_shared<smtp::SessionOptions>();
+  set_limits(*config_, *made);
+  made->protocol = service->protocol;
+  made->local = service->local;
+  made->tls = service->tls;
+  made->tls_server = service->tls_server;
+  made->auth_required = service->submission && !service->local;
+  made->auth_in_clear = config_->auth.clear_text;
+  made->auth_tries = config_->auth.tries;
+  if (service->auth && login_) {
+    made->mechanisms = login_->mechanisms;
+    made->decoy = login_->decoy;
+  }
+  known = std::move(made);
   return known;
 }
 
-event::Task<> Receiver::run(event::Stream stream, Service service) {
+event::Task<> Receiver::run(event::Stream stream, ServicePtr service) {
   smtp::Client client;
   client.peer = stream.peer();
   client.local = stream.local();
-  if (auto who = stream.credentials(); service.local && who) client.credentials = *who;
-  Status admitted = service.local ? Status() : admit(client.peer);
+  if (auto who = stream.credentials(); service->local && who) client.credentials = *who;
+  Status admitted = service->local ? Status() : admit(client.peer);
   std::string address = client.peer.address;
   if (!admitted.ok()) {
     log::ConnectionTrouble trouble;
@@ -86,7 +100,7 @@ event::Task<> Receiver::run(event::Stream stream, Service service) {
     co_await stream.write(reply, event::Deadline::in(Duration(100)));
     co_return;
   }
-  if (!service.local) ++per_client_[address];
+  if (!service->local) ++per_client_[address];
   {
     Connection connection(*this, std::move(stream), std::move(client), service);
     connections_.insert(&connection);
@@ -94,7 +108,7 @@ event::Task<> Receiver::run(event::Stream stream, Service service) {
     co_await smtp::serve(connection.connection, connection.handler, *options);
     connections_.erase(&connection);
   }
-  if (!service.local && --per_client_[address] == 0) per_client_.erase(address);
+  if (!service->local && --per_client_[address] == 0) per_client_.erase(address);
 }
 
 void Receiver::stop_when_idle() {

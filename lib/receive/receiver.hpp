@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "auth/backend.hpp"
 #include "config/config.hpp"
 #include "config/match.hpp"
 #include "event/scope.hpp"
@@ -23,11 +24,24 @@ namespace mansio::receive {
 // Called with each message once it is durable.
 using Accepted = std::function<void(std::shared_ptr<spool::Message>)>;
 
-// How a listener's connections are spoken to.
+// How a listener's connections are spoken to. Immutable: a renewed certificate makes a new one.
 struct Service {
-  explicit Service(smtp::Protocol p, bool l = false) : protocol(p), local(l) {}
+  explicit Service(smtp::Protocol p) : protocol(p) {}
   smtp::Protocol protocol;
   bool local = false;            // submit.sock: users of this machine, known by their uid
+  bool submission = false;       // mail of users, who log in first (RFC 6409)
+  bool auth = false;             // AUTH is offered
+  smtp::TlsUse tls = smtp::TlsUse::none;
+  std::shared_ptr<const net::TlsServer> tls_server;
+};
+using ServicePtr = std::shared_ptr<const Service>;
+
+// Who may log in, and how.
+struct Login {
+  explicit Login(std::shared_ptr<auth::Backend> b) : backend(std::move(b)) {}
+  std::shared_ptr<auth::Backend> backend;
+  std::vector<std::string> mechanisms;      // to be offered, upper case
+  const sasl::Decoy* decoy = nullptr;       // for SCRAM; lives as long as the process
 };
 
 class Receiver {
@@ -39,7 +53,10 @@ class Receiver {
   void configure(config::ConfigPtr config, std::shared_ptr<route::Router> router);
 
   // Takes a connection over: limits, then the SMTP or LMTP session, then the end. Spawns into the scope.
-  void serve(event::Stream stream, Service service);
+  void serve(event::Stream stream, ServicePtr service);
+  // Sessions under way keep what they began with. Null: nobody can log in.
+  void use_login(std::shared_ptr<const Login> login);
+  std::shared_ptr<const Login> login() const { return login_; }
 
   // At stop: idle sessions get 421 at once; those in a transaction until stop_now().
   void stop_when_idle();
@@ -58,16 +75,17 @@ class Receiver {
 
  private:
   struct Connection;
-  event::Task<> run(event::Stream stream, Service service);
+  event::Task<> run(event::Stream stream, ServicePtr service);
   Status admit(const event::Endpoint& peer) const;
-  std::shared_ptr<const smtp::SessionOptions> options_for(const Service& service);
+  std::shared_ptr<const smtp::SessionOptions> options_for(const ServicePtr& service);
 
   event::Scope& scope_;
   config::ConfigPtr config_;
   std::shared_ptr<route::Router> router_;
   std::unordered_set<Connection*> connections_;
   std::unordered_map<std::string, std::uint32_t> per_client_;
-  std::map<std::pair<smtp::Protocol, bool>, std::shared_ptr<const smtp::SessionOptions>> options_;
+  std::shared_ptr<const Login> login_;
+  std::map<ServicePtr, std::shared_ptr<const smtp::SessionOptions>> options_;    // until the next change
   bool stopping_ = false;
 };
 

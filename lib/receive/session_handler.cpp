@@ -52,8 +52,8 @@ std::string without_brackets(std::string_view message_id) {
 
 }  // namespace
 
-SessionHandler::SessionHandler(Receiver& receiver, smtp::Client client, Service service)
-    : receiver_(receiver), client_(std::move(client)), service_(service), config_(receiver.config()), router_(receiver.router()) {}
+SessionHandler::SessionHandler(Receiver& receiver, smtp::Client client, ServicePtr service)
+    : receiver_(receiver), client_(std::move(client)), service_(std::move(service)), config_(receiver.config()), router_(receiver.router()) {}
 
 log::Host SessionHandler::host() const {
   log::Host out;
@@ -65,11 +65,14 @@ log::Host SessionHandler::host() const {
 
 // RFC 3848; RFC 6531 §4.3 for SMTPUTF8.
 std::string SessionHandler::protocol() const {
-  if (service_.local) return "local";
+  if (service_->local) return "local";
   bool utf8 = transaction_ && transaction_->envelope.smtputf8;
-  if (service_.protocol == smtp::Protocol::lmtp) return utf8 ? "UTF8LMTP" : "LMTP";
-  if (utf8) return "UTF8SMTP";
-  return hello_verb_ == smtp::Verb::helo ? "SMTP" : "ESMTP";
+  bool lmtp = service_->protocol == smtp::Protocol::lmtp;
+  if (!lmtp && hello_verb_ == smtp::Verb::helo) return "SMTP";
+  std::string out = lmtp ? (utf8 ? "UTF8LMTP" : "LMTP") : (utf8 ? "UTF8SMTP" : "ESMTP");
+  if (tls_ != nullptr) out += 'S';
+  if (!auth_.empty()) out += 'A';
+  return out;
 }
 
 event::Task<Status> SessionHandler::connected() {
@@ -105,7 +108,7 @@ event::Task<Status> SessionHandler::mail(smtp::MailArguments arguments) {
   mail::Envelope& envelope = transaction_->envelope;
   envelope.sender = std::move(arguments.path);
   // sendmail -f is for trusted users; mail of others comes from themselves, but the null sender is anybody's.
-  if (service_.local && !trusted_ && envelope.sender) envelope.sender = own_address();
+  if (service_->local && !trusted_ && envelope.sender) envelope.sender = own_address();
   envelope.body = arguments.body;
   envelope.ret = arguments.ret;
   envelope.smtputf8 = arguments.smtputf8;
@@ -191,7 +194,7 @@ Status SessionHandler::judge_content() const {
 
 // For a local user who may not choose the sender: a Sender field when From is somebody else's (spec of sendmail -f).
 std::string SessionHandler::missing_sender() const {
-  if (!service_.local || trusted_) return {};
+  if (!service_->local || trusted_) return {};
   auto own = own_address();
   return own ? sender_field(transaction_->header.copy(), *own) : std::string();
 }
@@ -278,6 +281,8 @@ void SessionHandler::log_rejection(log::Rejection::Stage stage, std::string argu
       while (auto field = reader.next()) event.headers.emplace_back(field->raw);
     }
   }
+  event.tls = log_tls();
+  event.auth = auth_;
   receiver_.log.write(std::move(event));
 }
 
@@ -290,6 +295,8 @@ void SessionHandler::log_arrival(const spool::Message& message, const std::strin
   event.local_port = client_.local.port;
   event.user = user_;
   event.protocol = to_lower(message.envelope.protocol);
+  event.tls = log_tls();
+  event.auth = auth_;
   event.size = message.size();
   if (message.envelope.body == mail::Body::eight_bit) event.body = log::BodyType::eight_bit;
   if (message.envelope.body == mail::Body::seven_bit) event.body = log::BodyType::seven_bit;

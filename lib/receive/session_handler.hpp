@@ -11,7 +11,7 @@ namespace mansio::receive {
 
 class SessionHandler final : public smtp::Handler {
  public:
-  SessionHandler(Receiver& receiver, smtp::Client client, Service service);
+  SessionHandler(Receiver& receiver, smtp::Client client, ServicePtr service);
 
   event::Task<Status> connected() override;
   event::Task<Status> hello(smtp::Verb verb, std::string name) override;
@@ -39,6 +39,8 @@ class SessionHandler final : public smtp::Handler {
   };
 
   log::Host host() const;
+  std::optional<log::Tls> log_tls() const;
+  auth::Facts auth_facts() const;
   std::string protocol() const;
   Status judge_content() const;
   std::string head_fields() const;
@@ -50,8 +52,8 @@ class SessionHandler final : public smtp::Handler {
   Receiver& receiver_;
   smtp::Client client_;
   const net::TlsInfo* tls_ = nullptr;
-  std::string auth_;                   // "PLAIN:user", once logged in
-  Service service_;
+  std::string login_, auth_;           // once logged in: "user", "PLAIN:user"
+  ServicePtr service_;
   config::ConfigPtr config_;           // of the transaction, or of the session between transactions
   std::shared_ptr<route::Router> router_;
   std::string helo_, user_;

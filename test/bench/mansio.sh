@@ -3,9 +3,14 @@
 # The driver gives STATE PORT; MANSIO_ROOT (default: the repository this file lies in) says where build/ is.
 MANSIO_ROOT=${MANSIO_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 MAILDIR=$STATE/mail/bob
-CAPS="inbound-one inbound-many relay-one relay-many large idle backlog"
+CAPS="inbound-one inbound-many relay-one relay-many large idle backlog tls"
 setup() {
   mkdir -p "$STATE/mail"
+  local tls=
+  if [ "$SCENARIO" = tls ]; then
+    install -m 600 "$CERT" "$STATE/cert.pem"; install -m 600 "$KEY" "$STATE/key.pem"
+    tls='tls = { certificate = "cert.pem"; key = "key.pem"; };'
+  fi
   cat > "$STATE/mansio.conf" <<CONF
 version = 1;
 host_name = "benchhost.bench.invalid"; mail_name = "bench.invalid";
@@ -14,6 +19,7 @@ run_as = "";
 deliver = { agents = 32; };
 spool_directory = "spool"; log_directory = "log"; run_directory = "run";
 listeners = ( { address = "127.0.0.1"; port = $PORT; role = "relay"; } );
+$tls
 domains = { local = [ "bench.invalid" ]; };
 relay_from = [ "127.0.0.0/8" ];
 # as for the others: no limit on what one client may do
