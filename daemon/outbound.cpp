@@ -36,9 +36,9 @@ Machine Machine::look() {
 }
 
 Outbound::Outbound(event::Loop& loop, event::Scope& scope, const config::Config& config, const Machine& machine,
-                   std::vector<event::Endpoint> listeners)
+                   std::vector<event::Endpoint> listeners, const deliver::Secrets& secrets, log::Logger& log)
     : listeners_(std::move(listeners)), resolver_(loop, scope, resolver_options(config, machine)), questions_(resolver_),
-      finder_(questions_, own_addresses(config, machine)), remote_(loop, scope, finder_) {}
+      finder_(questions_, own_addresses(config, machine)), remote_(loop, scope, finder_, &secrets, &log) {}
 
 dns::ResolverOptions Outbound::resolver_options(const config::Config& config, const Machine& machine) {
   dns::ResolverOptions options;

@@ -19,7 +19,9 @@ struct Machine {
 
 class Outbound {
  public:
-  Outbound(event::Loop& loop, event::Scope& scope, const config::Config& config, const Machine& machine, std::vector<event::Endpoint> listeners);
+  // `secrets` and `log` outlive it.
+  Outbound(event::Loop& loop, event::Scope& scope, const config::Config& config, const Machine& machine, std::vector<event::Endpoint> listeners,
+           const deliver::Secrets& secrets, log::Logger& log);
 
   deliver::SiteFinder& finder() noexcept { return finder_; }
   deliver::Remote& remote() noexcept { return remote_; }
