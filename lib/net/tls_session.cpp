@@ -202,7 +202,7 @@ void TlsSession::sent() noexcept {
 }
 
 void TlsSession::close() {
-  if (!established_ || broken_ || std::exchange(closed_, true)) return;
+  if (!established_ || ended_ || std::exchange(closed_, true)) return;
   ERR_clear_error();
   SSL_shutdown(raw());
   ERR_clear_error();

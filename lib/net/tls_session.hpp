@@ -43,7 +43,7 @@ class TlsSession {
   std::string_view output() const noexcept { return output_; }
   void sent() noexcept;                        // output() went out, or was copied: gives its memory back
   bool broken() const noexcept { return broken_; }
-  void close();                                // close_notify goes into output(), once
+  void close();                                // close_notify goes into output(), once, unless the other side has ended already
 
   // Data that came when nobody had asked yet, and is kept for the next read.
   const std::string& early() const noexcept { return early_; }
