@@ -15,6 +15,24 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+// A temporary beside `path`, made ready by `prepare` while it is empty, takes its place once it is whole and durable.
+template <class Prepare>
+Result<> replace_by(const std::string& path, std::string_view content, mode_t mode, Prepare prepare) {
+  std::string temporary = fmt::format("{}.new{}", path, ::getpid());
+  ::unlink(temporary.c_str());
+  auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  if (!fd) return std::unexpected(fd.error());
+  Result<> done = prepare(fd->get());
+  if (done) done = write_all(fd->get(), content);
+  if (done) done = sync_file(fd->get());
+  if (done && ::rename(temporary.c_str(), path.c_str()) != 0) done = fail_errno("rename to " + path);
+  if (!done) {
+    ::unlink(temporary.c_str());
+    return done;
+  }
+  return sync_directory(parent_of(path));
+}
+
 }  // namespace
 
 Result<UniqueFd> open_file_at(int directory, const std::string& name, int flags, mode_t mode) {
@@ -109,18 +127,15 @@ Result<> sync_directory(const std::string& path) {
 }
 
 Result<> replace_file(const std::string& path, std::string_view content, mode_t mode) {
-  std::string temporary = fmt::format("{}.new{}", path, ::getpid());
-  ::unlink(temporary.c_str());
-  auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-  if (!fd) return std::unexpected(fd.error());
-  auto done = write_all(fd->get(), content);
-  if (done) done = sync_file(fd->get());
-  if (done && ::rename(temporary.c_str(), path.c_str()) != 0) done = fail_errno("rename to " + path);
-  if (!done) {
-    ::unlink(temporary.c_str());
-    return done;
-  }
-  return sync_directory(parent_of(path));
+  return replace_by(path, content, mode, [](int) { return Result<>(); });
+}
+
+Result<> replace_file(const std::string& path, std::string_view content, mode_t mode, uid_t owner, gid_t group) {
+  return replace_by(path, content, mode & 0600, [&](int fd) -> Result<> {
+    if (::fchown(fd, owner, group) != 0) return fail_errno("give the new " + path + " its owner");
+    if (::fchmod(fd, mode) != 0) return fail_errno("give the new " + path + " its mode");
+    return {};
+  });
 }
 
 Result<> make_directory(const std::string& path, mode_t mode) {

@@ -31,6 +31,8 @@ Result<> sync_directory(const std::string& path);  // fsync of the directory
 
 // Replaces `path` durably: temporary beside it, write, fsync, rename, fsync of the directory.
 Result<> replace_file(const std::string& path, std::string_view content, mode_t mode);
+// The same with just this mode, whatever the umask, and an owner; uid or gid -1: as a new file gets it.
+Result<> replace_file(const std::string& path, std::string_view content, mode_t mode, uid_t owner, gid_t group);
 
 // mkdir when missing (the parent must exist), parent synced. An existing directory is left as it is.
 Result<> make_directory(const std::string& path, mode_t mode);

@@ -36,6 +36,23 @@ TEST_CASE("a file is replaced whole, with its mode, and leaves no other name") {
   CHECK_FALSE(std::filesystem::is_symlink(d.path + "/link"));
 }
 
+TEST_CASE("a file that is replaced with an owner has just the mode and the owner asked for") {
+  Directory d;
+  std::string path = d.path + "/f";
+  uid_t owner = ::geteuid() == 0 ? 54321 : ::geteuid();
+  gid_t group = ::geteuid() == 0 ? 54322 : ::getegid();
+  REQUIRE(replace_file(path, "one", 0666, owner, group).has_value());
+  struct stat st {};
+  REQUIRE(::stat(path.c_str(), &st) == 0);
+  CHECK((st.st_mode & 07777) == 0666);
+  CHECK((st.st_uid == owner && st.st_gid == group));
+  REQUIRE(replace_file(path, "two", 0640, static_cast<uid_t>(-1), static_cast<gid_t>(-1)).has_value());
+  REQUIRE(::stat(path.c_str(), &st) == 0);
+  CHECK((st.st_mode & 07777) == 0640);
+  CHECK(st.st_uid == ::geteuid());
+  CHECK(read_file(path, 100).value() == "two");
+}
+
 TEST_CASE("a file that can't be replaced stays and leaves no temporary") {
   Directory d;
   std::filesystem::create_directory(d.path + "/dir");
