@@ -137,7 +137,6 @@ event::Task<Status> Session::conclude(Login& login) {
     std::string user = std::move(done->user);
     auto judged = co_await handler_.authenticated(login.mechanism, std::move(user));
     authenticated_ = judged.ok();
-    secrets_may_follow_ = !authenticated_;
     if (!authenticated_) co_return failed_login(std::move(judged));
     co_return judged;
   }

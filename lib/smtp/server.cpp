@@ -86,7 +86,11 @@ event::Task<> Session::run() {
   if (!going && !broken_) part(going.error());
   // RFC 5321 §4.1.1.10: what is under way when the connection ends never was.
   if (transaction_) end_transaction();
-  if (write_failed_ || broken_) co_return;
+  if (write_failed_) co_return;
+  if (broken_) {      // the alert that tells why is on its way
+    co_await connection_.linger(event::Deadline::in(linger_time));
+    co_return;
+  }
   auto sent = co_await flush();
   if (sent && connection_.input_waiting()) co_await connection_.linger(event::Deadline::in(linger_time));
 }
@@ -107,7 +111,10 @@ event::Task<> Session::greet() {
 
 // One command, or one line that is none, and its reply.
 event::Task<Result<>> Session::step() {
-  auto line = co_await next_command();
+  auto line = co_await next_line(longest_command());
+  // AUTH may be longer than other commands.
+  bool other = line && line->size() + 2 > options_.command_line && verb_of(*line) != Verb::auth;
+  if (other) line = fail(Fault::too_long, "line too long");
   Reply reply = Status();
   send_now_ = true;
   if (line) {
@@ -115,6 +122,7 @@ event::Task<Result<>> Session::step() {
     reply = std::move(answered);
   } else if (line.error().fault() == Fault::too_long || line.error().fault() == Fault::invalid) {
     data_refused_ = false;
+    secrets_may_follow_ = true;       // it may have been AUTH
     reply = mistake(Trouble::syntax_error, "", Status(500, 5, 2, line.error().text()));
   } else {
     co_return std::unexpected(line.error());
@@ -130,14 +138,9 @@ event::Task<Result<>> Session::step() {
   co_return begun;
 }
 
-// AUTH may be longer than other commands.
-event::Task<Result<std::string_view>> Session::next_command() {
-  std::size_t limit = options_.command_line;
-  if (!options_.mechanisms.empty() && !authenticated_) limit = std::max(limit, auth_line);
-  auto line = co_await next_line(limit);
-  bool long_line = line && line->size() + 2 > options_.command_line && verb_of(*line) != Verb::auth;
-  if (long_line) co_return fail(Fault::too_long, "line too long");
-  co_return line;
+std::size_t Session::longest_command() const noexcept {
+  bool login = !options_.mechanisms.empty() && !authenticated_;
+  return login ? std::max<std::size_t>(options_.command_line, auth_line) : options_.command_line;
 }
 
 event::Task<Result<std::string_view>> Session::next_line(std::size_t limit) {

@@ -41,7 +41,7 @@ class Session {
   // server.cpp: the loop
   event::Task<> greet();
   event::Task<Result<>> step();
-  event::Task<Result<std::string_view>> next_command();
+  std::size_t longest_command() const noexcept;
   event::Task<Result<std::string_view>> next_line(std::size_t limit);
   event::Task<Reply> answer(std::string_view line);
   bool spoken(const Row& row) const noexcept;
@@ -120,7 +120,7 @@ class Session {
   bool handshake_next_ = false;              // once the reply is out
   bool broken_ = false;                      // TLS failed: no word more
   bool authenticated_ = false;
-  bool secrets_may_follow_ = false;          // AUTH did not succeed: what is no command may be a response to it
+  bool secrets_may_follow_ = false;          // the last command was AUTH: what is no command may be a response to it
 };
 
 }  // namespace mansio::smtp

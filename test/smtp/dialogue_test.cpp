@@ -253,14 +253,16 @@ class Play {
       forms.push_back(shifted.substr(offset > 0 ? 4 : 0, 8));       // without the ends, which depend on what is beside it
     }
     for (const auto& each : mail_box_.events) {
-      bool shown = std::ranges::any_of(forms, [&](const std::string& form) { return each.find(form) != std::string::npos; });
+      auto in_it = [&](const std::string& form) { return each.find(form) != std::string::npos; };
+      bool shown = std::ranges::any_of(forms, in_it);
       if (shown && failure.empty()) failure = script_.name + ": a secret was told: " + each;
     }
   }
 
   void check_event(const Step& step) {
     std::regex sought(step.text);
-    bool heard_of = std::ranges::any_of(mail_box_.events, [&](const auto& each) { return std::regex_search(each, sought); });
+    auto is_it = [&](const std::string& each) { return std::regex_search(each, sought); };
+    bool heard_of = std::ranges::any_of(mail_box_.events, is_it);
     if (heard_of == (step.kind == Step::Kind::event)) return;
     failure = fmt::format("\"{}\" {} told; there was:", step.text, heard_of ? "was" : "was not");
     for (const auto& each : mail_box_.events) failure += " [" + escape(each) + "]";
