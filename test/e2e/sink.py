@@ -10,12 +10,22 @@ action, or a function of (session, line) that gives one; None stands for what a 
     Held(event, action)     the action once the event is set  Late(s, action)  after so many seconds
     Endless(octets)         these again and again until the peer leaves (bounded)
     Partly(count, action)   with BODY: after so many octets   Then(a, b)       one after the other
+
+With `tls` (server_context() of a certificate) it offers STARTTLS, or begins with TLS when it is `implicit`; STARTTLS is a key of
+scripts, too, and an action under HANDSHAKE is done in its place. With `logins`, {user: password}, it offers the mechanisms of
+`auth` and takes them; `tokens`, {user: token}, are for XOAUTH2. AUTH is a key, for the answer to the first line.
 """
+import base64
 import collections
+import hashlib
+import hmac
+import os
 import re
 import socket
+import ssl
 import struct
 import threading
+import warnings
 
 FULL = ("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "CHUNKING", "BINARYMIME")
 BOUND = 64 << 20          # octets that are read or said in one session
@@ -26,6 +36,22 @@ Late = collections.namedtuple("Late", "seconds action")
 Endless = collections.namedtuple("Endless", "octets")
 Partly = collections.namedtuple("Partly", "count action")
 Then = collections.namedtuple("Then", "first second")
+
+def server_context(leaf, newest=None, authority=None):
+    """A context of ssl that shows this certificate (certificates.Leaf); `newest` is an ssl.TLSVersion; with `authority` the
+    client is asked for its certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(leaf.certificate, leaf.key)
+    if newest:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():         # old versions are deprecated, and what this is for
+            warnings.simplefilter("ignore")
+            context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, newest
+    if authority:
+        context.load_verify_locations(authority.certificate)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
 
 # One message as it was taken: recipients are (address, parameters) that were answered 2yz. `answer` is what the sink said to the
 # end of data, or "" when it said nothing; for LMTP a list. `order` counts over all messages of this sink.
@@ -58,9 +84,12 @@ def address_in(line):
 
 
 class Sink:
-    def __init__(self, address="127.0.0.1", port=0, script=None, extensions=FULL, lmtp=False, path=None, keep=True, store=None):
+    def __init__(self, address="127.0.0.1", port=0, script=None, extensions=FULL, lmtp=False, path=None, keep=True, store=None,
+                 tls=None, implicit=False, auth=(), logins=None, tokens=None, auth_in_clear=False):
         """Without `keep` most of what a session heard is forgotten; `store` makes of a Message what is to be remembered."""
         self.script, self.extensions, self.lmtp, self.keep, self.store = dict(script or {}), extensions, lmtp, keep, store
+        self.tls, self.implicit, self.auth, self.auth_in_clear = tls, implicit, auth, auth_in_clear
+        self.logins, self.tokens = dict(logins or {}), dict(tokens or {})
         self.sessions, self.messages = [], []       # in order of arrival; only appended to
         self.lock = threading.Lock()
         self.stopped = False
@@ -134,6 +163,9 @@ class SinkSession:
         self.quit = False
         self.flood = 0                      # octets of an Endless that the peer, or the system for it, has taken
         self.envelope = None
+        self.secured = None                 # the ssl object, once TLS has begun
+        self.sni = None                     # the name that the client asked for
+        self.user = None                    # who has logged in, "mechanism:user"
         self.socket.settimeout(120)
         if self.socket.family != socket.AF_UNIX:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -142,10 +174,12 @@ class SinkSession:
 
     def run(self):
         try:
+            if self.sink.implicit:
+                self.secure()
             self.act("GREETING", "", "220 sink.test ESMTP ready" if not self.sink.lmtp else "220 sink.test LMTP ready")
             while True:
                 self.command(self.line())
-        except (Left, OSError):
+        except (Left, OSError, ValueError):
             pass
         finally:
             self.leave()
@@ -272,11 +306,119 @@ class SinkSession:
     def hello(self, verb, line):
         self.envelope = None
         lines = ["sink.test", *self.sink.extensions]
+        if self.sink.tls and not self.secured:
+            lines.append("STARTTLS")
+        if self.sink.auth and (self.secured or self.sink.auth_in_clear):
+            lines.append("AUTH " + " ".join(self.sink.auth))
         self.act(verb, line, "\n".join("250" + ("-" if i + 1 < len(lines) else " ") + text for i, text in enumerate(lines)))
 
     def on_helo(self, line):
         self.envelope = None
         self.act("HELO", line, "250 sink.test")
+
+    # ---- TLS and AUTH
+
+    def secure(self):
+        action = self.sink.script.get("HANDSHAKE")
+        action = action(self, "") if callable(action) else action
+        if action is not None:
+            self.more()         # the client's hello
+            self.do(action, None)
+            raise Left()
+        context = self.sink.tls
+        context.sni_callback = lambda wrapped, name, _: setattr(wrapped, "asked_for", name)
+        self.buffer.clear()
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.secured, self.sni = self.socket, getattr(self.socket, "asked_for", None)
+
+    def on_starttls(self, line):
+        if not self.sink.tls or self.secured:
+            return self.on_other(line)
+        reply = self.act("STARTTLS", line, "220 2.0.0 go on")
+        if reply.startswith("220"):
+            self.envelope = None
+            self.secure()
+
+    def challenge(self, octets=b""):
+        self.say(b"334 " + base64.b64encode(octets) + b"\r\n")
+        answer = self.line()
+        if answer == "*":
+            self.say(b"501 5.0.0 given up\r\n")
+            return None
+        return base64.b64decode(answer)
+
+    def on_auth(self, line):
+        words = line.split(" ")
+        mechanism = words[1].upper()
+        if mechanism not in self.sink.auth or not (self.secured or self.sink.auth_in_clear):
+            return self.act("AUTH", line, "504 5.5.4 no such mechanism")
+        initial = None if len(words) < 3 else b"" if words[2] == "=" else base64.b64decode(words[2])
+        scripted = self.sink.script.get("AUTH")
+        scripted = scripted(self, line) if callable(scripted) else scripted
+        if scripted is not None:
+            return self.do(scripted, None)
+        user = getattr(self, "auth_" + mechanism.lower().replace("-", "_"))(initial)
+        if user is None:
+            return
+        if user:
+            self.user = f"{mechanism}:{user}"
+        self.say(b"235 2.7.0 welcome\r\n" if user else b"535 5.7.8 wrong credentials\r\n")
+
+    # Each gives the user, "" when the credentials are wrong, None when the client has given up.
+
+    def auth_plain(self, initial):
+        octets = self.challenge() if initial is None else initial
+        if octets is None:
+            return None
+        _, user, password = octets.decode().split("\0")
+        return user if self.sink.logins.get(user) == password else ""
+
+    def auth_login(self, initial):
+        user = initial if initial is not None else self.challenge(b"Username:")
+        password = user and self.challenge(b"Password:")
+        if password is None:
+            return None
+        return user.decode() if self.sink.logins.get(user.decode()) == password.decode() else ""
+
+    def auth_xoauth2(self, initial):
+        octets = self.challenge() if initial is None else initial
+        if octets is None:
+            return None
+        user, token = re.fullmatch(rb"user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01", octets).groups()
+        if self.sink.tokens.get(user.decode()) == token.decode():
+            return user.decode()
+        self.challenge(b'{"status":"401","schemes":"bearer","scope":"mail"}')
+        return ""
+
+    def auth_external(self, initial):
+        octets = self.challenge() if initial is None else initial
+        shown = self.secured.getpeercert() if self.secured else None
+        return None if octets is None else dict(part[0] for part in shown["subject"])["commonName"] if shown else ""
+
+    def auth_scram_sha_256(self, first, bound=None):
+        """RFC 5802 §3, by hand. `liar` as the password of a user: the proof of the server is wrong."""
+        first = (first if first is not None else self.challenge()).decode()
+        header, bare = re.fullmatch(r"([nyp](?:=[^,]*)?,[^,]*,)(.*)", first).groups()
+        user, nonce = re.fullmatch(r"n=([^,]*),r=([^,]*)", bare).groups()
+        password, salt, rounds = self.sink.logins.get(user, os.urandom(8).hex()), os.urandom(16), 4096
+        both = nonce + base64.b64encode(os.urandom(18)).decode()
+        server_first = f"r={both},s={base64.b64encode(salt).decode()},i={rounds}"
+        final = self.challenge(server_first.encode())
+        if final is None:
+            return None
+        without, proof = re.fullmatch(r"(.*),p=([^,]*)", final.decode()).groups()
+        channel, answered = re.fullmatch(r"c=([^,]*),r=([^,]*)", without).groups()
+        salted = hashlib.pbkdf2_hmac("sha256", password.replace("liar", "").encode(), salt, rounds)
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        message = f"{bare},{server_first},{without}".encode()
+        signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
+        right = bytes(a ^ b for a, b in zip(key, signature))
+        if answered != both or base64.b64decode(channel) != header.encode() + (bound or b"") or right != base64.b64decode(proof):
+            return ""
+        mine = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256")
+        if password.endswith("liar"):
+            mine = bytes(32)
+        return None if self.challenge(b"v=" + base64.b64encode(mine)) is None else user
 
     def on_mail(self, line):
         reply = self.act("MAIL", line, "250 2.1.0 sender ok")
