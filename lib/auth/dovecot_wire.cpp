@@ -24,6 +24,13 @@ Result<std::uint32_t> read_number(const std::vector<std::string_view>& words) {
 // FAIL's parameter, as older and as newer versions have it.
 bool is_temporary(std::string_view word) { return word == "temp" || word == "code=temp_fail"; }
 
+// OK's parameters that leave it to whoever asks to let nobody in: the user is barred, or only another server knows the
+// password.
+bool keeps_out(std::string_view word) {
+  auto name = word.substr(0, word.find('='));
+  return name == "nologin" || name == "proxy" || name == "proxy_maybe";
+}
+
 }  // namespace
 
 std::string escape_dovecot(std::string_view text) {
@@ -72,9 +79,11 @@ Result<DovecotLine> parse_dovecot_line(std::string_view line) {
     out.name = unescape_dovecot(words[1]);
     return out;
   }
+  bool accepted = out.kind == Kind::accepted;
   for (std::size_t i = 2; i < words.size(); ++i) {
-    if (out.kind == Kind::accepted && words[i].starts_with("user=")) out.name = unescape_dovecot(words[i].substr(5));
-    if (out.kind == Kind::denied && is_temporary(words[i])) out.temporary = true;
+    if (accepted && words[i].starts_with("user=")) out.name = unescape_dovecot(words[i].substr(5));
+    if (accepted && keeps_out(words[i])) out.kind = Kind::denied;
+    if (!accepted && is_temporary(words[i])) out.temporary = true;
   }
   if (out.name.size() > sasl::user_max || has_control(out.name) || !is_utf8(out.name)) return broken("a user whose name can't be one");
   return out;

@@ -29,6 +29,8 @@ TEST_CASE("lines of Dovecot's are read") {
       {"OK\t7\tuser=bob\tpass=x", "accepted 7 bob"}, {"OK\t7", "accepted 7"}, {"OK", "error"}, {"OK\t-1", "error"}, {"OK\t4294967296", "error"},
       {"OK\t7\tuser=bob\x01tx", "error"}, {"OK\t7\tuser=" + std::string(321, 'a'), "error"}, {"OK\t7\tuser=\xff", "error"},
       {"OK\t1\tuser=a\x01yb", "accepted 1 ayb"},
+      {"OK\t7\tuser=bob\tnologin", "denied 7 bob"}, {"OK\t7\tnologin=gone\tuser=bob", "denied 7 bob"}, {"OK\t7\tproxy=y\thost=x\tuser=bob\tnopassword=y", "denied 7 bob"},
+      {"OK\t7\tuser=nologin\tproxyish=y", "accepted 7 nologin"},
       {"FAIL\t3\tuser=bob", "denied 3"}, {"FAIL\t3\tuser=bob\ttemp", "denied 3 temporary"}, {"FAIL\t3\tcode=temp_fail", "denied 3 temporary"},
       {"FAIL\t3\tuser_disabled\tcode=user_disabled", "denied 3"}, {"FAIL\t3\treason=temp", "denied 3"},
       {"CONT\t9\teyJ9", "challenge 9"}, {"CONT\t9", "challenge 9"}, {std::string(16385, 'x'), "error"},
