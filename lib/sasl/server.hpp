@@ -109,7 +109,7 @@ class Decoy;
 struct ServerContext {
   std::vector<std::string> mechanisms;  // allowed by the configuration; empty: none
   bool encrypted = false;               // PLAIN, LOGIN and tokens may be used
-  bool certificate = false;             // the client showed one that was verified: EXTERNAL may be used
+  bool certificate = false;             // the client showed one: EXTERNAL may be used, and the back end says by whom
   ChannelBindings bindings;             // of the TLS session; none: no -PLUS
   const Decoy* decoy = nullptr;         // needed for SCRAM; outlives the servers made
 };

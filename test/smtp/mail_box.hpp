@@ -3,7 +3,7 @@
 // else is relayed. Content with "X-Refuse:" is refused at its end; "X-Full:" meets a full disk. The client named
 // refused.test is not liked, nor the senders refused@, later@, and nodata@ before its data. Who may log in: alice and bob
 // with the password "opensesame"; carol, with the same, is refused when she has shown it, and for dave the back end does
-// not work. The token "opensesame" is alice's, and whoever shows a verified certificate may be alice.
+// not work. The token "opensesame" is alice's, and whoever shows a certificate may be alice.
 #pragma once
 #include <optional>
 #include <string>
