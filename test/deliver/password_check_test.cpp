@@ -6,8 +6,11 @@
 
 #include <catch2/catch.hpp>
 
+#include "../event/run_on_loop.hpp"
 #include "deliver/agent.hpp"
+#include "deliver/agent_pool.hpp"
 #include "deliver/packet_channel.hpp"
+#include "event/timer.hpp"
 #include "scratch.hpp"
 
 namespace mansio::deliver {
@@ -71,6 +74,8 @@ class RunningPasswords {
   RunningPasswords& operator=(const RunningPasswords&) = delete;
 
   int channel() const { return channel_.get(); }
+  UniqueFd take_channel() { return std::move(channel_); }
+  pid_t pid() const { return pid_; }
   Answer ask(const Job& job) {
     auto packet = encode_job(job);
     REQUIRE(packet);
@@ -213,6 +218,90 @@ TEST_CASE("a password check that names no service, a path, or no password is no 
   CHECK(back->secret.view() == "secret");
   CHECK(back->service == "permit");
   CHECK(back->remote == "192.0.2.7");
+}
+
+namespace {
+
+event::Task<> put(AgentPool* pool, Job job, Answer* out) {
+  spool::Content nothing;
+  auto task = pool->run(std::move(job), std::move(nothing));
+  *out = co_await task;
+}
+
+event::Task<> side_by_side(event::OnLoop* on, AgentPool* pool, std::vector<std::string>* out) {
+  Answer slow, quick;
+  Job hanging = check_of("hang", "daemon", "x");
+  hanging.timeout = Duration(2000);
+  on->scope.spawn(put(pool, std::move(hanging), &slow));
+  for (const char* service : {"permit", "deny", "permit"}) {
+    Job job = check_of(service, "daemon", "x");
+    auto task = put(pool, std::move(job), &quick);
+    co_await task;
+    out->push_back(outcome(quick));
+  }
+  out->push_back(on->scope.running() == 2 ? "the slow one goes on" : "the slow one has ended");
+  while (on->scope.running() > 1) {
+    event::Timer timer(on->loop);
+    co_await timer.sleep(Duration(5));
+  }
+  out->push_back(outcome(slow).substr(0, 12));
+}
+
+event::Task<> kill_under_check(event::OnLoop* on, AgentPool* pool, pid_t agent, const std::string* begun, std::vector<std::string>* out) {
+  Answer first, waiting, later;
+  on->scope.spawn(put(pool, check_of("hang", "daemon", "x"), &first));
+  on->scope.spawn(put(pool, check_of("permit", "daemon", "x"), &waiting));
+  while (::access(begun->c_str(), F_OK) != 0) {
+    event::Timer timer(on->loop);
+    co_await timer.sleep(Duration(5));
+  }
+  ::kill(agent, SIGKILL);
+  while (on->scope.running() > 1) {
+    event::Timer timer(on->loop);
+    co_await timer.sleep(Duration(5));
+  }
+  Job job = check_of("permit", "daemon", "x");
+  auto task = put(pool, std::move(job), &later);
+  co_await task;
+  *out = {outcome(first), outcome(waiting), outcome(later)};
+}
+
+}  // namespace
+
+TEST_CASE("a check that hangs holds up no other, and agents for mailboxes check no passwords") {
+  Services services;
+  services.write("permit", permits);
+  services.write("deny", denies);
+  auto script = services.script("script", "exec sleep 600\n");
+  services.write("hang", "auth required pam_exec.so quiet " + script + "\naccount required pam_permit.so\n");
+  RunningPasswords one(services.options()), two(services.options()), other(services.options());
+  event::OnLoop on;
+  AgentPool pool(on.loop);
+  REQUIRE(pool.add(other.take_channel(), AgentKind::deliveries));   // would answer if it were asked
+  Answer none;
+  on.run(put(&pool, check_of("permit", "daemon", "x"), &none));
+  CHECK(outcome(none) == "unavailable: there is no agent that checks passwords");
+  REQUIRE(pool.add(one.take_channel(), AgentKind::passwords));
+  REQUIRE(pool.add(two.take_channel(), AgentKind::passwords));
+  std::vector<std::string> seen;
+  on.run(side_by_side(&on, &pool, &seen));
+  CHECK(seen == std::vector<std::string>{"accepted daemon", "denied", "accepted daemon", "the slow one goes on", "unavailable:"});
+}
+
+TEST_CASE("when the agent dies, the check under way and those that wait are unavailable") {
+  Services services;
+  services.write("permit", permits);
+  auto begun = services / "begun";
+  auto script = services.script("script", "echo >" + begun + "\nexec sleep 600\n");
+  services.write("hang", "auth required pam_exec.so quiet " + script + "\naccount required pam_permit.so\n");
+  RunningPasswords agent(services.options());
+  event::OnLoop on;
+  AgentPool pool(on.loop);
+  REQUIRE(pool.add(agent.take_channel(), AgentKind::passwords));
+  std::vector<std::string> seen;
+  on.run(kill_under_check(&on, &pool, agent.pid(), &begun, &seen));
+  CHECK(seen == std::vector<std::string>{"unavailable: the delivery agent ended unexpectedly", "unavailable: there is no agent that checks passwords",
+                                         "unavailable: there is no agent that checks passwords"});
 }
 
 }  // namespace mansio::deliver
