@@ -9,16 +9,16 @@ namespace mansio::config {
 
 namespace {
 
-// A mechanism and who can log in with it. sasl knows what they are; here it is which settings go together.
+// A mechanism and who can log in with it, best first as in sasl/server.cpp, which knows what they are (held together by
+// test/auth/mechanisms_test.cpp). Here it is which settings go together.
 struct MechanismRule {
   std::string_view name;
   bool clear;                                    // shows the password or token, so only inside TLS
   std::initializer_list<AuthUsers> users;        // empty: any
 };
 constexpr MechanismRule mechanism_rules[] = {
-  {"SCRAM-SHA-256-PLUS", false, {AuthUsers::passwd_file}}, {"SCRAM-SHA-256", false, {AuthUsers::passwd_file}},
-  {"PLAIN", true, {}}, {"LOGIN", true, {}},
-  {"OAUTHBEARER", true, {AuthUsers::dovecot}}, {"XOAUTH2", true, {AuthUsers::dovecot}}, {"EXTERNAL", false, {}},
+  {"EXTERNAL", false, {}}, {"SCRAM-SHA-256-PLUS", false, {AuthUsers::passwd_file}}, {"SCRAM-SHA-256", false, {AuthUsers::passwd_file}},
+  {"OAUTHBEARER", true, {AuthUsers::dovecot}}, {"XOAUTH2", true, {AuthUsers::dovecot}}, {"PLAIN", true, {}}, {"LOGIN", true, {}},
 };
 
 bool goes_with(const MechanismRule& rule, AuthUsers users) {

@@ -167,7 +167,7 @@ TEST_CASE("settings of TLS and log-ins that do not go together are told, with wh
     {"auth = { mechanisms = [ \"PLAIN\" ]; };", "auth: \"users\" is missing: write users = \"passwd-file:/path\", \"pam\" or \"dovecot:/path\""},
     {"auth = { users = \"pam\"; mechanisms = [ \"PLANE\" ]; };", "auth.mechanisms[0]: unknown mechanism \"PLANE\" (did you mean \"PLAIN\"?)"},
     {"auth = { users = \"pam\"; mechanisms = [ \"GSSAPI\" ]; };",
-     "auth.mechanisms[0]: unknown mechanism \"GSSAPI\": there are SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN, OAUTHBEARER, XOAUTH2, EXTERNAL"},
+     "auth.mechanisms[0]: unknown mechanism \"GSSAPI\": there are EXTERNAL, SCRAM-SHA-256-PLUS, SCRAM-SHA-256, OAUTHBEARER, XOAUTH2, PLAIN, LOGIN"},
     {"auth = { users = \"pam\"; mechanisms = [ \"PLAIN\", \"plain\" ]; };", "auth.mechanisms[1]: \"PLAIN\" is in the list twice"},
     {"auth = { users = \"pam\"; mechanisms = [ \"SCRAM-SHA-256\" ]; };", "auth.mechanisms[0]: SCRAM-SHA-256 needs users = \"passwd-file:...\", not \"pam\""},
     {"auth = { users = \"passwd-file:/u\"; mechanisms = [ \"XOAUTH2\" ]; };", "auth.mechanisms[0]: XOAUTH2 needs users = \"dovecot:...\", not \"passwd-file:\""},
