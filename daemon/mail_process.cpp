@@ -15,9 +15,9 @@
 #include "channel.hpp"
 #include "config/reader.hpp"
 #include "control/server.hpp"
-#include "event/listener.hpp"
 #include "event/signals.hpp"
-#include "listeners.hpp"
+#include "listening.hpp"
+#include "logins.hpp"
 #include "outbound.hpp"
 #include "queue/queue.hpp"
 #include "receive/pickup.hpp"
@@ -56,15 +56,13 @@ class MailProcess {
   void use(config::ConfigPtr config, route::TablesPtr tables);
   event::Task<> reconfigure(config::ConfigPtr config);
   void raise_descriptor_limit(const config::Config& config);
-  void open_listeners(const config::Config& config);
   bool open_local_sockets();
   event::Task<> watch_tables();
   event::Task<> watch_pickup();
   event::Task<> stop();
   void tell_parent(char tag, const std::string& text);
   bool cannot_start(const std::string& why);
-  std::string addresses() const;
-  std::vector<event::Endpoint> listening_at() const;
+  event::Task<> renew();
   route::TableOptions table_options() const;
   route::RouterOptions router_options() const;
   event::Task<control::ReloadResult> reload_tables();
@@ -89,7 +87,8 @@ class MailProcess {
   std::optional<event::Threads> reading_;
   std::optional<event::Timer> table_timer_, pickup_timer_, grace_timer_;
   std::map<std::string, UniqueFd> handed_;                  // by the parent, not listened on yet
-  std::map<std::string, event::Listener> listeners_;
+  std::optional<Listening> listening_;
+  std::optional<Logins> logins_;
   std::optional<event::Listener> submit_;
   std::optional<event::Signals> signals_;
   bool stopping_ = false;
@@ -143,6 +142,7 @@ void MailProcess::received(event::PacketSocket::Packet packet) {
     case tag_agent: (void)agents_->add(std::move(packet.fd), agent_kind(text)); break;
     case tag_listener: handed_[text] = std::move(packet.fd); break;
     case tag_secrets: take_secrets(std::move(packet.fd)); break;
+    case tag_renew: if (listening_) scope_.spawn(renew()); break;
     case tag_config: take_configuration(std::move(packet.fd)); break;
     case tag_notice: if (log_) log_->panic(text); break;
     case tag_reopen: if (log_) log_->reopen(); break;
@@ -154,7 +154,7 @@ void MailProcess::received(event::PacketSocket::Packet packet) {
 // Kept for the configuration, or the renewal, that follows.
 void MailProcess::take_secrets(UniqueFd file) {
   auto secrets = secrets_from_memory_file(file.get());
-  if (secrets) secrets_.replace(std::move(*secrets));
+  if (secrets) secrets_.replace(*secrets);
   else if (log_) log_->panic(secrets.error().text());
 }
 
@@ -214,7 +214,7 @@ bool MailProcess::start(config::ConfigPtr config) {
   config_ = config;
   tables_ = tables;
   Machine machine = Machine::look();
-  outbound_.emplace(loop_, scope_, *config, machine, listening_at(), secrets_, *log_);
+  outbound_.emplace(loop_, scope_, *config, machine, std::vector<event::Endpoint>(), secrets_, *log_);
   if (!outbound_->problem().empty()) log_->notice(outbound_->problem());
   queue_.emplace(loop_, scope_, *spool_, *log_, *agents_, outbound_->finder(), outbound_->remote(), config, router);
   queue_->remember_sites(config->spool_directory + "/destinations");
@@ -225,12 +225,19 @@ bool MailProcess::start(config::ConfigPtr config) {
   control_->on_reload_tables([this] { return reload_tables(); });
   if (!open_local_sockets()) return false;
   raise_descriptor_limit(*config);
-  open_listeners(*config);
-  outbound_->configure(*config, machine, listening_at());
+  receiver_->sendable = outbound_->sendable([this] { return receiver_->router(); });
+  logins_.emplace(loop_, scope_, *agents_, *log_);
+  receiver_->use_login(logins_->use(*config, logins_->load(*config, secrets_, {})));
+  listening_.emplace(loop_, *log_, *receiver_);
+  auto services = make_services(*config, secrets_, listening_->tickets(), {});
+  if (!services.problems.empty()) return cannot_start(services.problems.front());
+  listening_->use(std::move(services));
+  listening_->open(*config, handed_);
+  outbound_->configure(*config, machine, listening_->endpoints());
   scope_.spawn(spool_->recover([this](spool::QueueId id, Time next) { queue_->found(id, next); }));
   scope_.spawn(watch_tables());
   scope_.spawn(watch_pickup());
-  tell_parent(tag_ready, addresses());
+  tell_parent(tag_ready, listening_->addresses());
   return true;
 }
 
@@ -250,27 +257,12 @@ void MailProcess::raise_descriptor_limit(const config::Config& config) {
   }
 }
 
-void MailProcess::open_listeners(const config::Config& config) {
-  auto wanted = wanted_sockets(config);
-  std::erase_if(listeners_, [&](const auto& entry) {
-    return std::ranges::none_of(wanted, [&](const ListenerSocket& s) { return s.key == entry.first; });
-  });
-  for (const ListenerSocket& socket : wanted) {
-    auto fd = handed_.extract(socket.key);
-    if (listeners_.contains(socket.key) || fd.empty()) continue;
-    receive::Service service(socket.role == config::Role::lmtp ? smtp::Protocol::lmtp : smtp::Protocol::smtp);
-    auto serve = [this, service](event::Stream stream) { receiver_->serve(std::move(stream), service); };
-    auto listener = event::Listener::adopt(loop_, std::move(fd.mapped()), socket.unix_socket(), serve);
-    if (listener) listeners_.emplace(socket.key, std::move(*listener));
-    else log_->panic(fmt::format("{}: {}", socket.setting, listener.error().text()));
-  }
-  handed_.clear();
-}
-
 bool MailProcess::open_local_sockets() {
   auto submit = event::listen_unix(config_->run_directory + "/submit.sock", 0666);
   if (!submit) return cannot_start("run_directory: " + submit.error().text());
-  auto serve = [this](event::Stream stream) { receiver_->serve(std::move(stream), receive::Service(smtp::Protocol::smtp, true)); };
+  auto service = std::make_shared<receive::Service>(smtp::Protocol::smtp);
+  service->local = service->submission = true;
+  auto serve = [this, service](event::Stream stream) { receiver_->serve(std::move(stream), service); };
   auto listener = event::Listener::adopt(loop_, std::move(*submit), true, serve);
   if (!listener) return cannot_start("run_directory: " + listener.error().text());
   submit_.emplace(std::move(*listener));
@@ -278,30 +270,6 @@ bool MailProcess::open_local_sockets() {
   if (!opened) return cannot_start("run_directory: " + opened.error().text());
   (void)replace_file(config_->run_directory + "/mansiod.pid", fmt::format("{}\n", ::getppid()), 0644);
   return true;
-}
-
-std::string MailProcess::addresses() const {
-  std::string out;
-  for (const auto& [key, listener] : listeners_) {
-    auto at = listener.local();
-    if (!out.empty()) out += ' ';
-    if (at.port == 0) out += key.substr(key.find(' ') + 1, key.rfind(' ') - key.find(' ') - 1);
-    else if (at.address.find(':') != std::string::npos) out += fmt::format("[{}]:{}", at.address, at.port);
-    else out += fmt::format("{}:{}", at.address, at.port);
-  }
-  return out;
-}
-
-// Where we answer ourselves: no MX may lead there.
-std::vector<event::Endpoint> MailProcess::listening_at() const {
-  std::vector<event::Endpoint> out;
-  for (const auto& [key, listener] : listeners_) {
-    auto at = listener.local();
-    if (at.port == 0) continue;
-    if (at.address == "0.0.0.0" || at.address == "::") at.address = "*";
-    out.push_back(at);
-  }
-  return out;
 }
 
 // ---- reload
@@ -314,16 +282,31 @@ void MailProcess::use(config::ConfigPtr config, route::TablesPtr tables) {
   receiver_->configure(config_, router);
 }
 
+// Certificates and password files as they are now.
+event::Task<> MailProcess::renew() {
+  config::ConfigPtr config = config_;
+  Secrets secrets(secrets_);
+  ServiceMap before = listening_->services();
+  auto work = [&] { return make_services(*config, secrets, listening_->tickets(), before); };
+  auto services = co_await reading_->run(work);
+  listening_->use(std::move(services));
+  Logins::Loaded known = logins_->loaded();
+  auto load = [&] { return logins_->load(*config, secrets, known); };
+  auto loaded = co_await reading_->run(load);
+  receiver_->use_login(logins_->use(*config, std::move(loaded)));
+}
+
 event::Task<> MailProcess::reconfigure(config::ConfigPtr config) {
   auto work = [&] { return route::load_tables(config, table_options()); };
   auto tables = co_await reading_->run(work);
   for (const auto& problem : tables->problems) log_->panic(problem);
   use(config, tables);
   log_->reconfigure(log_options(*config_, options_.foreground));
-  open_listeners(*config_);
+  co_await renew();
+  listening_->open(*config_, handed_);
   auto look = [] { return Machine::look(); };
   Machine machine = co_await reading_->run(look);
-  outbound_->configure(*config_, machine, listening_at());
+  outbound_->configure(*config_, machine, listening_->endpoints());
   if (!outbound_->problem().empty()) log_->notice(outbound_->problem());
   log_->notice("configuration reloaded from " + config_->file);
   tell_parent(tag_reloaded, "");
@@ -348,6 +331,7 @@ event::Task<> MailProcess::watch_tables() {
     Machine machine = co_await reading_->run(look);
     if (stopping_) co_return;
     outbound_->refresh(*config_, machine);
+    listening_->watch_expiry(std::chrono::system_clock::now());
     route::TablesPtr tables = tables_;
     auto work = [&] { return route::tables_changed(*tables); };
     bool changed = co_await reading_->run(work);
@@ -375,9 +359,10 @@ event::Task<> MailProcess::stop() {
     co_return;
   }
   log_->notice("stopping: no new connections, open work is finished");
-  listeners_.clear();
+  listening_->close();
   submit_.reset();
   control_->close();
+  logins_->close();
   table_timer_->wake();
   pickup_timer_->wake();
   receiver_->stop_when_idle();

@@ -13,6 +13,7 @@
 
 #include "config/credentials.hpp"
 #include "config/describe.hpp"
+#include "logins.hpp"
 #include "parent.hpp"
 #include "route/tables.hpp"
 #include "services.hpp"
@@ -66,6 +67,7 @@ std::vector<std::string> check_secrets(const config::Config& config) {
     if (auto problem = secrets.problem(file.path); !problem.empty()) problems.push_back(problem);
   }
   if (problems.empty()) problems = make_services(config, secrets, nullptr, {}).problems;
+  std::ranges::copy(check_logins(config, secrets), std::back_inserter(problems));
   for (const config::Transport& transport : config.transports) {
     const std::string* text = transport.credentials.empty() ? nullptr : secrets.find(transport.credentials);
     if (text == nullptr) continue;

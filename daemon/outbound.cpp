@@ -66,6 +66,20 @@ deliver::OwnAddresses Outbound::own_addresses(const config::Config& config, cons
   return own;
 }
 
+receive::Sendable Outbound::sendable(std::function<std::shared_ptr<route::Router>()> router) {
+  return [this, router](mail::Address address, std::string sender) { return can_be_sent(router(), std::move(address), std::move(sender)); };
+}
+
+event::Task<Status> Outbound::can_be_sent(std::shared_ptr<route::Router> router, mail::Address address, std::string sender) {
+  auto resolution = co_await router->resolve(std::move(address), std::move(sender));
+  for (const route::Destination& destination : resolution.destinations) {
+    if (destination.kind != route::DestinationKind::remote) continue;
+    auto found = co_await finder_.find(destination.transport, destination.address.domain());
+    if (found.status.permanent()) co_return found.status;
+  }
+  co_return Status();
+}
+
 void Outbound::configure(const config::Config& config, const Machine& machine, std::vector<event::Endpoint> listeners) {
   listeners_ = std::move(listeners);
   resolver_.configure(resolver_options(config, machine));

@@ -6,6 +6,7 @@
 #include "config/config.hpp"
 #include "deliver/remote.hpp"
 #include "dns/resolver.hpp"
+#include "receive/receiver.hpp"
 
 namespace mansio::daemon {
 
@@ -30,10 +31,13 @@ class Outbound {
   void configure(const config::Config& config, const Machine& machine, std::vector<event::Endpoint> listeners);
   // What the machine says now; called now and then.
   void refresh(const config::Config& config, const Machine& machine);
+  // RFC 6409: refuses what never could leave, for its domain does not exist or takes no mail. `router`: of the moment.
+  receive::Sendable sendable(std::function<std::shared_ptr<route::Router>()> router);
   // What is wrong with the resolver's settings, or "".
   const std::string& problem() const noexcept { return problem_; }
 
  private:
+  event::Task<Status> can_be_sent(std::shared_ptr<route::Router> router, mail::Address address, std::string sender);
   dns::ResolverOptions resolver_options(const config::Config& config, const Machine& machine);
   deliver::OwnAddresses own_addresses(const config::Config& config, const Machine& machine) const;
 

@@ -61,6 +61,7 @@ std::vector<SecretFile> secret_files(const config::Config& config) {
   add(config.tls.authorities, "tls.authorities", false);
   if (config.auth.users == config::AuthUsers::passwd_file) add(config.auth.source, "auth.users", true);
   add(config.auth.certificates, "auth.certificates", false);
+  add(config.submission.senders_file, "submission.senders", false);
   for (const config::Transport& transport : config.transports) {
     std::string group = "transports." + transport.name;
     add(transport.tls_authorities, group + ".tls_authorities", false);

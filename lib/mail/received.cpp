@@ -60,10 +60,12 @@ std::string address_literal(const std::string& address) {
 }  // namespace
 
 std::string format_received(const Envelope& envelope, const std::string& host, const std::string& id,
-                            std::optional<std::uint32_t> uid) {
+                            std::optional<std::uint32_t> uid, ReceivedFrom from) {
   FoldedField field("Received:");
   field.word("from");
-  if (envelope.client_address.empty()) {
+  if (from == ReceivedFrom::hidden) {
+    field.word("localhost");             // RFC 5321 §4.4 wants a name here
+  } else if (envelope.client_address.empty()) {
     field.word(safe_atom(envelope.user));
     if (uid) field.word("(uid " + std::to_string(*uid) + ")");
   } else {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "net/connection.hpp"
 #include "receive/session_handler.hpp"
 #include "smtp/reply.hpp"
@@ -26,6 +28,19 @@ void Receiver::configure(config::ConfigPtr config, std::shared_ptr<route::Router
   config_ = std::move(config);
   router_ = std::move(router);
   options_.clear();
+  auth::Throttle::Options delays;
+  delays.first = config_->auth.delay;
+  throttle.use(delays);
+}
+
+// Dovecot may say only later what it can: asked for each connection.
+std::vector<std::string> Login::offered() const {
+  std::vector<std::string> out;
+  if (!backend) return out;
+  for (std::string_view name : backend->mechanisms()) {
+    if (mechanisms.empty() || std::ranges::find(mechanisms, name) != mechanisms.end()) out.emplace_back(name);
+  }
+  return out;
 }
 
 void Receiver::use_login(std::shared_ptr<const Login> login) {
@@ -63,8 +78,10 @@ static void set_limits(const config::Config& config, smtp::SessionOptions& optio
 
 // One for all connections of a listener, until the next reload or the next renewal of a certificate.
 std::shared_ptr<const smtp::SessionOptions> Receiver::options_for(const ServicePtr& service) {
+  std::vector<std::string> mechanisms;
+  if (service->auth && login_) mechanisms = login_->offered();
   auto& known = options_[service];
-  if (known) return known;
+  if (known && known->mechanisms == mechanisms) return known;
   auto made = std::make_shared<smtp::SessionOptions>();
   set_limits(*config_, *made);
   made->protocol = service->protocol;
@@ -74,10 +91,8 @@ std::shared_ptr<const smtp::SessionOptions> Receiver::options_for(const ServiceP
   made->auth_required = service->submission && !service->local;
   made->auth_in_clear = config_->auth.clear_text;
   made->auth_tries = config_->auth.tries;
-  if (service->auth && login_) {
-    made->mechanisms = login_->mechanisms;
-    made->decoy = login_->decoy;
-  }
+  made->mechanisms = std::move(mechanisms);
+  if (login_) made->decoy = login_->decoy;
   known = std::move(made);
   return known;
 }

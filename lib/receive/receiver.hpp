@@ -9,11 +9,14 @@
 #include <unordered_set>
 
 #include "auth/backend.hpp"
+#include "auth/throttle.hpp"
 #include "config/config.hpp"
 #include "config/match.hpp"
+#include "config/senders_file.hpp"
 #include "event/scope.hpp"
 #include "event/threads.hpp"
 #include "log/logger.hpp"
+#include "policy/quota.hpp"
 #include "route/router.hpp"
 #include "smtp/handler.hpp"
 #include "smtp/session.hpp"
@@ -36,13 +39,19 @@ struct Service {
 };
 using ServicePtr = std::shared_ptr<const Service>;
 
-// Who may log in, and how.
+// Who may log in, and what that allows.
 struct Login {
   explicit Login(std::shared_ptr<auth::Backend> b) : backend(std::move(b)) {}
-  std::shared_ptr<auth::Backend> backend;
-  std::vector<std::string> mechanisms;      // to be offered, upper case
+  std::shared_ptr<auth::Backend> backend;   // null: nobody logs in
+  std::vector<std::string> mechanisms;      // allowed, upper case; empty: all that the back end can
   const sasl::Decoy* decoy = nullptr;       // for SCRAM; lives as long as the process
+  std::shared_ptr<const config::SendersFile> senders;       // of Senders::table
+
+  std::vector<std::string> offered() const;
 };
+
+// Can mail for this address ever leave? A permanent status says why not; anything else means yes, or not known now.
+using Sendable = std::function<event::Task<Status>(mail::Address address, std::string sender)>;
 
 class Receiver {
  public:
@@ -69,6 +78,9 @@ class Receiver {
   log::Logger& log;
   event::Threads blocking;       // for the user database: one thread
   Accepted accepted;
+  Sendable sendable;             // for submissions; may be empty
+  auth::Throttle throttle;
+  policy::Quota quota;
   config::ConfigPtr config() const { return config_; }
   std::shared_ptr<route::Router> router() const { return router_; }
   const config::NetworkList& relay_from() const { return router_->tables().relay_from; }

@@ -104,6 +104,14 @@ event::Task<Status> SessionHandler::mail(smtp::MailArguments arguments) {
   router_ = receiver_.router();
   auto welcome = receiver_.spool.accepting();
   if (!welcome) co_return Status::from_error(welcome.error());
+  if (service_->submission && arguments.path) {
+    if (auto shorter = mail::masqueraded(*arguments.path, config_->submission.masquerade)) arguments.path = std::move(shorter);
+  }
+  Status allowed = judge_sender(arguments.path);
+  if (!allowed.ok()) {
+    log_rejection(log::Rejection::Stage::mail, arguments.path ? arguments.path->text() : std::string(), allowed, allowed.text());
+    co_return allowed;
+  }
   transaction_ = std::make_unique<Transaction>();
   mail::Envelope& envelope = transaction_->envelope;
   envelope.sender = std::move(arguments.path);
@@ -140,6 +148,7 @@ event::Task<Status> SessionHandler::rcpt(smtp::RcptArguments arguments) {
     address = router_->postmaster();   // RFC 5321 §4.5.1: <postmaster> without domain
   }
   std::string sender = transaction_->envelope.sender_text();
+  std::string sender_again = sender;
   auto verdict = co_await router_->verify(*address, std::move(sender));
   policy::RecipientFacts facts = facts_of(verdict);
   facts.client_may_relay = may_relay_;
@@ -147,6 +156,16 @@ event::Task<Status> SessionHandler::rcpt(smtp::RcptArguments arguments) {
   if (!judged.status.ok()) {
     log_rejection(log::Rejection::Stage::rcpt, address->text(), judged.status, judged.reason);
     co_return judged.status;
+  }
+  Status within = judge_quota(transaction_->envelope.recipients.size());
+  if (within.ok() && service_->submission && receiver_.sendable && verdict.standing == route::Standing::remote) {
+    // RFC 6409 §5: what can't be sent is refused while its author is there, not returned later.
+    Status possible = co_await receiver_.sendable(*address, std::move(sender_again));
+    if (possible.permanent()) within = possible;
+  }
+  if (!within.ok()) {
+    log_rejection(log::Rejection::Stage::rcpt, address->text(), within, within.text());
+    co_return within;
   }
   // The same recipient twice is delivered once.
   std::string key = verdict.standing == route::Standing::local ? address->key() : address->local().quoted() + "@" + address->domain().key();
@@ -164,10 +183,22 @@ event::Task<Status> SessionHandler::rcpt(smtp::RcptArguments arguments) {
 event::Task<Status> SessionHandler::begin_data() {
   transaction_->envelope.received = std::chrono::system_clock::now();
   transaction_->writer.emplace(receiver_.spool.new_message());
+  if (service_->submission) begin_submission();
   co_return Status();
 }
 
 event::Task<Result<>> SessionHandler::content(std::vector<std::string_view> spans) {
+  if (transaction_->refused) co_return Result<>();
+  std::string ready;
+  if (transaction_->submitted) {
+    if (!take_header(spans, ready)) co_return Result<>();
+    spans.assign(1, ready);
+  }
+  auto stored = co_await store(std::move(spans));
+  co_return stored;
+}
+
+event::Task<Result<>> SessionHandler::store(std::vector<std::string_view> spans) {
   Transaction& transaction = *transaction_;
   for (std::string_view span : spans) {
     if (transaction.start.size() < mail::header_prefix) transaction.start += span.substr(0, mail::header_prefix - transaction.start.size());
@@ -185,6 +216,7 @@ event::Task<Result<>> SessionHandler::content(std::vector<std::string_view> span
 }
 
 Status SessionHandler::judge_content() const {
+  if (transaction_->refused) return *transaction_->refused;
   // RFC 5321 §6.3: a message that goes round and round.
   if (transaction_->header.received_count() > config_->limits.hops) {
     return Status(554, 4, 6, fmt::format("too many hops ({} Received lines): the message is looping", transaction_->header.received_count()));
@@ -202,7 +234,9 @@ std::string SessionHandler::missing_sender() const {
 std::string SessionHandler::head_fields() const {
   std::optional<std::uint32_t> uid;
   if (client_.credentials) uid = client_.credentials->uid;
-  std::string head = mail::format_received(transaction_->envelope, config_->host_name, transaction_->writer->id().text(), uid);
+  bool hidden = service_->submission && !service_->local && config_->submission.hide_client;
+  auto from = hidden ? mail::ReceivedFrom::hidden : mail::ReceivedFrom::shown;
+  std::string head = mail::format_received(transaction_->envelope, config_->host_name, transaction_->writer->id().text(), uid, from);
   head += missing_sender();
   // A first line that is no field must not become the continuation of ours (S-031).
   if (!mail::begins_like_header(transaction_->start, true).value_or(true)) head += "\r\n";
@@ -210,6 +244,13 @@ std::string SessionHandler::head_fields() const {
 }
 
 event::Task<Status> SessionHandler::end_data() {
+  if (transaction_->submitted) {
+    std::string ready;
+    if (take_rest(ready)) {
+      auto stored = co_await store(std::vector<std::string_view>(1, ready));
+      if (!stored) co_return Status::from_error(stored.error());
+    }
+  }
   transaction_->header.finish();
   Status verdict = judge_content();
   if (!verdict.ok()) {
@@ -230,6 +271,7 @@ event::Task<Status> SessionHandler::end_data() {
     log_rejection(log::Rejection::Stage::data, "", failed, stored.error().text());
     co_return failed;
   }
+  if (!login_.empty()) receiver_.quota.add(login_, (*stored)->envelope.recipients.size(), std::chrono::steady_clock::now());
   log_arrival(**stored, message_id);
   Status done(250, 0, 0, "OK, queued as " + (*stored)->id.text());
   receiver_.accepted(std::move(*stored));

@@ -6,6 +6,7 @@
 
 #include "mail/header.hpp"
 #include "receive/receiver.hpp"
+#include "receive/submitted_header.hpp"
 
 namespace mansio::receive {
 
@@ -36,11 +37,20 @@ class SessionHandler final : public smtp::Handler {
     mail::HeaderScanner header;
     std::string start;                 // the content's first bytes: does it begin like a header?
     std::vector<std::string> seen;     // keys of the recipients accepted, sorted
+    std::unique_ptr<SubmittedHeader> submitted;    // of a submission, until its header is whole
+    std::optional<Status> refused;     // what the header says is not to be sent: the rest is dropped
   };
 
   log::Host host() const;
   std::optional<log::Tls> log_tls() const;
   auth::Facts auth_facts() const;
+  bool may_send_as(const std::optional<mail::Address>& address) const;
+  Status judge_sender(const std::optional<mail::Address>& sender) const;
+  Status judge_quota(std::size_t recipients) const;
+  void begin_submission();
+  event::Task<Result<>> store(std::vector<std::string_view> spans);
+  bool take_header(const std::vector<std::string_view>& spans, std::string& ready);
+  bool take_rest(std::string& ready);
   std::string protocol() const;
   Status judge_content() const;
   std::string head_fields() const;

@@ -1,6 +1,9 @@
 // The session's TLS and AUTH: who the client is, what that opens to it, and what the log says of it.
+#include <fmt/format.h>
+
 #include "base/text.hpp"
 #include "event/timer.hpp"
+#include "mail/submission.hpp"
 #include "receive/session_handler.hpp"
 
 namespace mansio::receive {
@@ -18,13 +21,14 @@ auth::Facts SessionHandler::auth_facts() const {
   facts.local_address = client_.local.address;
   facts.local_port = client_.local.port;
   facts.encrypted = tls_ != nullptr;
-  if (tls_ != nullptr && tls_->verified) facts.fingerprint = tls_->fingerprint;
+  // Its key was shown, so its fingerprint is enough for EXTERNAL, whoever signed it.
+  if (tls_ != nullptr) facts.fingerprint = tls_->fingerprint;
   return facts;
 }
 
 event::Task<sasl::Answer> SessionHandler::ask(sasl::Question question) {
   auto login = receiver_.login();
-  if (!login) co_return sasl::Answer(sasl::Answer::Verdict::unavailable);
+  if (!login || !login->backend) co_return sasl::Answer(sasl::Answer::Verdict::unavailable);
   auto answer = co_await login->backend->ask(std::move(question), auth_facts());
   co_return answer;
 }
@@ -43,9 +47,42 @@ event::Task<> SessionHandler::auth_failed(std::string_view mechanism, sasl::Fail
   event.user = failure.user;
   receiver_.log.write(std::move(event));
   if (failure.reason != sasl::Failed::Reason::denied) co_return;
-  Duration pause = config_->auth.delay;
+  Duration pause = receiver_.throttle.failed(client_.peer.address, failure.user, std::chrono::steady_clock::now());
   event::Timer timer(receiver_.loop);
   co_await timer.sleep(pause);
+}
+
+// May the login write this address, as envelope sender, From or Sender? nullopt: "<>" of the envelope.
+bool SessionHandler::may_send_as(const std::optional<mail::Address>& address) const {
+  const config::Submission& rules = config_->submission;
+  if (login_.empty() || rules.senders == config::Senders::any) return true;
+  if (rules.senders == config::Senders::own) {
+    auto own = mail::login_address(login_, *mail::Domain::parse(config_->mail_name));
+    return address ? own && address->key() == own->key() : true;
+  }
+  auto login = receiver_.login();
+  if (!login || !login->senders) return false;
+  return login->senders->allows(login_, address ? address->local().value() : "", address ? address->domain().key() : "");
+}
+
+// RFC 6409 §6.1, and the hour's quota.
+Status SessionHandler::judge_sender(const std::optional<mail::Address>& sender) const {
+  if (!may_send_as(sender)) {
+    return Status(550, 7, 1, fmt::format("{} may not send as <{}>", escape(login_, 80), sender ? sender->text() : std::string()));
+  }
+  auto most = config_->submission.messages_per_hour;
+  if (login_.empty() || most == 0) return Status();
+  auto sent = receiver_.quota.last_hour(login_, std::chrono::steady_clock::now());
+  if (sent.messages < most) return Status();
+  return Status(450, 7, 1, fmt::format("you have sent {} messages within an hour, which is all you may: try again later", sent.messages));
+}
+
+Status SessionHandler::judge_quota(std::size_t recipients) const {
+  auto most = config_->submission.recipients_per_hour;
+  if (login_.empty() || most == 0) return Status();
+  auto sent = receiver_.quota.last_hour(login_, std::chrono::steady_clock::now());
+  if (sent.recipients + recipients < most) return Status();
+  return Status(450, 7, 1, fmt::format("you have sent to {} recipients within an hour, which is all you may: try again later", sent.recipients + recipients));
 }
 
 std::optional<log::Tls> SessionHandler::log_tls() const {
