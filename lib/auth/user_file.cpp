@@ -14,6 +14,8 @@
 namespace mansio::auth {
 namespace {
 
+constexpr std::size_t new_salt_size = 16;   // of make_password_entry's keys
+
 // An entry for a file that has none that is usable, so that a check costs what it costs elsewhere. Made once: it takes
 // time, and its password is known to nobody.
 const crypto::Secret& entry_of_nobody() {
@@ -56,7 +58,20 @@ std::string read_extra_fields(const std::vector<std::string>& fields, UserEntry&
   return wrong;
 }
 
-void add_keys(UserEntry& out, const sasl::Decoy& decoy) {
+// The shape of most stored keys, or that of new ones: what a decoy shows, and what keys made of passwords get.
+sasl::Decoy with_shape(const std::vector<UserEntry>& entries, const sasl::Decoy& decoy) {
+  std::map<std::pair<std::uint32_t, std::size_t>, std::size_t> shapes;
+  for (const auto& entry : entries) {
+    if (entry.keys) ++shapes[{entry.keys->iterations, entry.keys->salt.size()}];
+  }
+  auto most = std::ranges::max_element(shapes, {}, [](const auto& shape) { return shape.second; });
+  sasl::Decoy out(decoy);
+  if (most != shapes.end()) out.shape(most->first.first, most->first.second);
+  else out.shape(crypto::scram_iterations_new, new_salt_size);
+  return out;
+}
+
+void derive_keys(UserEntry& out, const sasl::Decoy& decoy) {
   if (auto password = plain_password(out.entry.view())) {
     auto prepared = crypto::saslprep(*password);
     if (!prepared) return;   // no client can send it in SCRAM
@@ -64,8 +79,6 @@ void add_keys(UserEntry& out, const sasl::Decoy& decoy) {
     crypto::wipe(*prepared);
     auto shown = decoy.keys(out.name, crypto::Hash::sha256);
     out.keys = crypto::derive_scram_keys(crypto::Hash::sha256, text.view(), shown.salt, shown.iterations);
-  } else if (auto keys = crypto::scram_keys_of(out.entry.view())) {
-    out.keys = std::move(*keys);
   }
 }
 
@@ -99,10 +112,10 @@ UserFile::Loaded UserFile::load(std::string_view text, const std::string& defaul
     entry.usable = good && !crypto::is_locked(user.password);
     auto wrong = read_extra_fields(user.extra, entry);
     if (!wrong.empty()) problem(user.line, fmt::format("\"{}\": {}", user.name, wrong));
-    if (entry.usable) add_keys(entry, decoy);
+    if (entry.usable) entry.keys = crypto::scram_keys_of(user.password).value_or(std::nullopt);
     file->add(std::move(entry));
   }
-  file->finish();
+  file->finish(decoy);
   out.users = std::move(file);
   return out;
 }
@@ -114,22 +127,23 @@ void UserFile::add(UserEntry entry) {
 }
 
 // The entries stay where they are from now on.
-void UserFile::finish() {
-  std::map<std::pair<std::uint32_t, std::size_t>, std::size_t> shapes;
-  for (const auto& entry : entries_) {
+void UserFile::finish(const sasl::Decoy& decoy) {
+  auto shaped = with_shape(entries_, decoy);
+  for (auto& entry : entries_) {
     if (!entry.usable) continue;
+    if (!entry.keys) derive_keys(entry, shaped);
+    if (entry.keys) ++with_keys_;
     ++usable_;
     stand_ins_.push_back(entry.entry.view());
-    if (entry.keys) ++with_keys_, ++shapes[{entry.keys->iterations, entry.keys->salt.size()}];
   }
   if (stand_ins_.empty()) {
     nobody_ = entry_of_nobody();
     stand_ins_.push_back(nobody_.view());
   }
-  auto most = std::ranges::max_element(shapes, {}, [](const auto& shape) { return shape.second; });
-  if (most == shapes.end()) return;
-  iterations_ = most->first.first;
-  salt_size_ = most->first.second;
+  if (with_keys_ == 0) return;
+  auto shown = shaped.keys("", crypto::Hash::sha256);
+  iterations_ = shown.iterations;
+  salt_size_ = shown.salt.size();
 }
 
 const UserEntry* UserFile::find(std::string_view name) const {

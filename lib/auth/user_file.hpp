@@ -33,7 +33,8 @@ class UserFile {
  public:
   struct Loaded;
   // Takes time for entries in {PLAIN}, about 4 ms each: their SCRAM keys are derived, with the salts that `decoy` shows
-  // for their names, so that a salt is the same after a reload and tells nothing. Call it off the loop.
+  // for their names once it has the file's shape, so that a salt is the same after a reload and tells nothing. Call it
+  // off the loop.
   // `default_domain` is canonical, or "".
   static Loaded load(std::string_view text, const std::string& default_domain, const sasl::Decoy& decoy);
 
@@ -49,7 +50,7 @@ class UserFile {
 
  private:
   void add(UserEntry entry);
-  void finish();
+  void finish(const sasl::Decoy& decoy);
 
   std::vector<UserEntry> entries_;
   std::unordered_map<std::string, std::size_t> by_name_;

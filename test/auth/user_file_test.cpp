@@ -109,6 +109,23 @@ TEST_CASE("the shape of decoys is that of most entries") {
   CHECK(UserFile::load("", "", decoy()).users->iterations() == 0);
 }
 
+TEST_CASE("keys made of passwords have the shape of the others, at every load, so that a reload changes no salt") {
+  auto keys = "{SCRAM-SHA-256}" + crypto::format_scram_keys(crypto::derive_scram_keys(crypto::Hash::sha256, "x", "twelve bytes", 4096));
+  auto text = "a:" + keys + "\nb:{PLAIN}x\nc:{PLAIN}x\n";
+  sasl::Decoy own(std::string(32, 'o'));
+  auto first = UserFile::load(text, "", own);
+  CHECK(first.users->iterations() == 4096);
+  own.shape(first.users->iterations(), first.users->salt_size());
+  auto second = UserFile::load(text, "", own);
+  REQUIRE(first.users->find("b")->keys);
+  CHECK(first.users->find("b")->keys == second.users->find("b")->keys);
+  CHECK(first.users->find("b")->keys->salt == own.keys("b", crypto::Hash::sha256).salt);
+  CHECK(first.users->find("b")->keys->iterations == 4096);
+  auto third = UserFile::load("b:{PLAIN}x\n", "", own);   // now without a model
+  CHECK(third.users->iterations() == crypto::scram_iterations_new);
+  CHECK(third.users->salt_size() == 16);
+}
+
 TEST_CASE("an empty file has an entry to check against, whose password nobody knows") {
   auto one = UserFile::load("", "", decoy()), two = UserFile::load("locked:!\n", "", decoy());
   REQUIRE(one.users->stand_ins().size() == 1);
