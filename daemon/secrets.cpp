@@ -55,9 +55,7 @@ std::vector<SecretFile> secret_files(const config::Config& config) {
     add(files.key, fmt::format("{}.{}key", group, prefix), true);
     add(files.staple, fmt::format("{}.{}ocsp", group, prefix), false);
   };
-  for (std::size_t i = 0; i < config.tls.certificates.size(); ++i) {
-    add_certificate(config.tls.certificates[i], i == 0 ? "tls" : fmt::format("tls.certificates[{}]", i - 1), "");
-  }
+  for (const config::CertificateFiles& files : config.tls.certificates) add_certificate(files, "tls", "");
   add(config.tls.authorities, "tls.authorities", false);
   if (config.auth.users == config::AuthUsers::passwd_file) add(config.auth.source, "auth.users", true);
   add(config.auth.certificates, "auth.certificates", false);

@@ -38,6 +38,7 @@ std::vector<std::string> Login::offered() const {
   std::vector<std::string> out;
   if (!backend) return out;
   for (std::string_view name : backend->mechanisms()) {
+    if (mechanisms.empty() && name == "EXTERNAL") continue;        // only where it is named
     if (mechanisms.empty() || std::ranges::find(mechanisms, name) != mechanisms.end()) out.emplace_back(name);
   }
   return out;

@@ -48,6 +48,7 @@ class SessionHandler final : public smtp::Handler {
   Status judge_sender(const std::optional<mail::Address>& sender) const;
   Status judge_quota(std::size_t recipients) const;
   void begin_submission();
+  void end_submission();
   event::Task<Result<>> store(std::vector<std::string_view> spans);
   bool take_header(const std::vector<std::string_view>& spans, std::string& ready);
   bool take_rest(std::string& ready);

@@ -17,7 +17,7 @@ void SessionHandler::begin_submission() {
   facts.add_sender = config_->submission.senders != config::Senders::any;
   facts.smtputf8 = envelope.smtputf8;
   auto allowed = [this](const mail::Address& address) { return may_send_as(address); };
-  transaction_->submitted = std::make_unique<SubmittedHeader>(std::move(facts), allowed);
+  transaction_->submitted = std::make_unique<SubmittedHeader>(std::move(facts), allowed, service_->local);
 }
 
 // True when the header is whole: `ready` is then what there is so far, to be stored.
@@ -32,16 +32,26 @@ bool SessionHandler::take_header(const std::vector<std::string_view>& spans, std
     if (!*taken) continue;
     ready = std::move(**taken);
     for (std::size_t rest = i + 1; rest < spans.size(); ++rest) ready += spans[rest];
-    transaction_->submitted.reset();
+    end_submission();
     return true;
   }
   return false;
 }
 
+void SessionHandler::end_submission() {
+  if (transaction_->submitted->signature_broken()) {
+    log::Notice notice;
+    notice.id = transaction_->writer->id().text();
+    notice.text = "the header was put in order, and a DKIM signature that it came with does not fit any more";
+    receiver_.log.write(std::move(notice));
+  }
+  transaction_->submitted.reset();
+}
+
 // The content ended with its header, or within it.
 bool SessionHandler::take_rest(std::string& ready) {
   auto rest = transaction_->submitted->finish();
-  transaction_->submitted.reset();
+  end_submission();
   if (rest) ready = std::move(*rest);
   else transaction_->refused = std::move(rest.error());
   return rest.has_value();

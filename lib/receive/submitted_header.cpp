@@ -8,6 +8,7 @@ std::expected<std::optional<std::string>, Status> SubmittedHeader::take(std::str
   scanner_.feed(piece);
   held_ += piece;
   if (!scanner_.done()) {
+    if (held_.size() > limit && lenient_) return std::optional<std::string>(std::move(held_));
     if (held_.size() > limit) return std::unexpected(Status(554, 6, 0, "the header is longer than 256 KiB"));
     return std::optional<std::string>();
   }
@@ -18,6 +19,7 @@ std::expected<std::optional<std::string>, Status> SubmittedHeader::take(std::str
 
 std::expected<std::string, Status> SubmittedHeader::finish() {
   auto header = mail::rewrite_submission(held_, facts_);
+  if (!header && lenient_) return std::move(held_);
   if (!header) return std::unexpected(Status(554, 6, 0, header.error().text()));
   if (allowed_) {
     for (const mail::Address& address : header->from) {
@@ -27,7 +29,7 @@ std::expected<std::string, Status> SubmittedHeader::finish() {
       return std::unexpected(Status(550, 7, 1, fmt::format("you may not write Sender: {}", header->sender->text())));
     }
   }
-  done_ = std::move(header->done);
+  signature_broken_ = header->signature_broken;
   std::string out = std::move(header->text);
   out += std::string_view(held_).substr(header->replaces);
   held_ = std::string();

@@ -127,7 +127,8 @@ def test_a_session_on_stdin_and_stdout(house):
     codes = re.findall(rb"^(\d{3}) ", done.stdout, re.M)
     assert done.returncode == 0 and codes[0] == b"220" and codes[-1] == b"221" and b"250 2.0.0 OK, queued as" in done.stdout, done.stdout
     [message] = house.mansio.wait_mail(1)
-    assert message.endswith(b"Subject: bs\n\n.dot\n")
+    header, body = message.split(b"\n\n", 1)
+    assert body == b".dot\n" and re.search(rb"\nSubject: bs\nDate: .*\nMessage-ID: <\S+@mx\.ex\.test>\nFrom: a@b\.test$", header), header
 
 
 # ---- without the daemon
