@@ -112,6 +112,8 @@ event::Task<> Receiver::run(event::Stream stream, ServicePtr service) {
     trouble.host.port = client.peer.port;
     trouble.text = admitted.text();
     log.write(std::move(trouble));
+    // Where TLS comes first nothing is said in clear.
+    if (service->tls == smtp::TlsUse::implicit) co_return;
     std::string reply = smtp::format_reply(admitted);
     co_await stream.write(reply, event::Deadline::in(Duration(100)));
     co_return;

@@ -121,7 +121,8 @@ event::Task<Status> SessionHandler::mail(smtp::MailArguments arguments) {
   envelope.ret = arguments.ret;
   envelope.smtputf8 = arguments.smtputf8;
   envelope.envid = std::move(arguments.envid);
-  envelope.auth = std::move(arguments.auth);
+  // RFC 4954 §5: who has not logged in is not believed to know who submitted the message first.
+  if (!arguments.auth.empty()) envelope.auth = auth_.empty() ? std::string("<>") : std::move(arguments.auth);
   envelope.helo = helo_;
   envelope.client_address = client_.peer.address;
   envelope.client_port = client_.peer.port;

@@ -12,6 +12,9 @@ namespace mansio::receive {
 void SessionHandler::secured(const net::TlsInfo& info) {
   tls_ = &info;
   helo_.clear();
+  login_.clear();
+  auth_.clear();
+  may_relay_ = client_.credentials || receiver_.relay_from().matches(client_.peer.address);
 }
 
 auth::Facts SessionHandler::auth_facts() const {
@@ -40,13 +43,14 @@ event::Task<Status> SessionHandler::authenticated(std::string_view mechanism, st
   co_return Status(235, 7, 0, "authentication succeeded");
 }
 
+// A client that broke off, or a back end out of order, guessed nothing: no line for those that count guesses.
 event::Task<> SessionHandler::auth_failed(std::string_view mechanism, sasl::Failed failure) {
+  if (failure.reason != sasl::Failed::Reason::denied) co_return;
   log::AuthFailure event;
   event.mechanism = mechanism;
   event.host = host();
   event.user = failure.user;
   receiver_.log.write(std::move(event));
-  if (failure.reason != sasl::Failed::Reason::denied) co_return;
   Duration pause = receiver_.throttle.failed(client_.peer.address, failure.user, std::chrono::steady_clock::now());
   event::Timer timer(receiver_.loop);
   co_await timer.sleep(pause);

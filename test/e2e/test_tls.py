@@ -321,3 +321,13 @@ def test_a_tls_connection_cut_in_mid_message_delivers_nothing(make_house, author
     house.wait_log(lost)
     wait_for(lambda: len(re.findall(lost, house.log())) == 2, what="both ends")
     assert house.maildir() == [] and " <= " not in house.log()
+
+
+def test_a_connection_too_many_hears_nothing_in_clear_where_tls_comes_first(make_house, authority):
+    house = make_house(extra="limits = { connections_per_client = 1; };")
+    with Raw(house.ports[OFFERED]):
+        with socket.create_connection(("127.0.0.1", house.ports[IMPLICIT]), 20) as second:
+            assert second.recv(4096) == b""
+        with Raw(house.ports[OFFERED], greeting=False) as third:
+            assert third.reply()[0] == 421
+    house.wait_log("too many connections from your address")
