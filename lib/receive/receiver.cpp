@@ -87,6 +87,7 @@ std::shared_ptr<const smtp::SessionOptions> Receiver::options_for(const ServiceP
   set_limits(*config_, *made);
   made->protocol = service->protocol;
   made->local = service->local;
+  if (service->submission) made->mail_name = config_->mail_name;
   made->tls = service->tls;
   made->tls_server = service->tls_server;
   made->auth_required = service->submission && !service->local;

@@ -23,7 +23,13 @@ bool is_untagged_ipv6(std::string_view text) {
   return inet_pton(AF_INET6, std::string(text.substr(1, text.size() - 2)).c_str(), bytes.data()) == 1;
 }
 
-ParsedCommand parse_hello(Command command, std::string_view rest, bool) {
+// What the session offers, or gave.
+struct Context {
+  bool smtputf8;
+  std::string_view mail_name;             // of addresses without a domain; "": they are refused
+};
+
+ParsedCommand parse_hello(Command command, std::string_view rest, const Context&) {
   // RFC 2034 §4: no enhanced code in an answer to EHLO or HELO.
   if (rest.empty()) return std::unexpected(Status(501, std::string(verb_name(command.verb)) + " needs a host name"));
   bool valid = is_ascii(rest) && (mail::Domain::parse(rest) || is_untagged_ipv6(rest));
@@ -45,7 +51,7 @@ struct ParsedPath {
 };
 
 // "FROM:<path>" or "TO:<path>". `detail` is that of 5.1.x for a wrong address.
-std::expected<ParsedPath, Status> parse_path(std::string_view rest, std::string_view keyword, std::uint16_t detail) {
+std::expected<ParsedPath, Status> parse_path(std::string_view rest, std::string_view keyword, std::uint16_t detail, const Context& context) {
   std::string syntax = "Syntax: " + std::string(keyword) + "<address>";
   if (!istarts_with(rest, keyword)) return refuse(501, 5, 4, syntax);
   auto path = split_path(rest.substr(keyword.size()));
@@ -56,37 +62,42 @@ std::expected<ParsedPath, Status> parse_path(std::string_view rest, std::string_
   if (postmaster || null) return parsed;
   if (!is_utf8(path->mailbox)) return refuse(501, 5, 2, "8-bit characters that are no UTF-8");
   auto address = mail::Address::parse(path->mailbox);
+  // RFC 6409 §8.1: a user need not write his own domain.
+  if (!address && !context.mail_name.empty()) {
+    auto whole = mail::Address::parse(std::string(path->mailbox) + "@" + std::string(context.mail_name));
+    if (whole && path->mailbox.find('@') == std::string_view::npos) address = std::move(whole);
+  }
   if (!address) return refuse(501, 1, detail, "Bad address: " + address.error().text());
   parsed.address = std::move(*address);
   return parsed;
 }
 
-ParsedCommand parse_mail(Command command, std::string_view rest, bool allow_smtputf8) {
-  auto path = parse_path(rest, "FROM:", 7);
+ParsedCommand parse_mail(Command command, std::string_view rest, const Context& context) {
+  auto path = parse_path(rest, "FROM:", 7, context);
   if (!path) return std::unexpected(path.error());
   MailArguments arguments;
-  auto parameters = parse_mail_parameters(path->rest, allow_smtputf8, arguments);
+  auto parameters = parse_mail_parameters(path->rest, context.smtputf8, arguments);
   if (!parameters) return std::unexpected(parameters.error());
-  if (auto status = check_8bit(path->mailbox, arguments.smtputf8, allow_smtputf8)) return std::unexpected(std::move(*status));
+  if (auto status = check_8bit(path->mailbox, arguments.smtputf8, context.smtputf8)) return std::unexpected(std::move(*status));
   arguments.path = std::move(path->address);
   command.arguments = std::move(arguments);
   return command;
 }
 
-ParsedCommand parse_rcpt(Command command, std::string_view rest, bool allow_smtputf8) {
-  auto path = parse_path(rest, "TO:", 3);
+ParsedCommand parse_rcpt(Command command, std::string_view rest, const Context& context) {
+  auto path = parse_path(rest, "TO:", 3, context);
   if (!path) return std::unexpected(path.error());
   RcptArguments arguments;
-  auto parameters = parse_rcpt_parameters(path->rest, allow_smtputf8, arguments);
+  auto parameters = parse_rcpt_parameters(path->rest, context.smtputf8, arguments);
   if (!parameters) return std::unexpected(parameters.error());
-  if (auto status = check_8bit(path->mailbox, allow_smtputf8, true)) return std::unexpected(std::move(*status));
+  if (auto status = check_8bit(path->mailbox, context.smtputf8, true)) return std::unexpected(std::move(*status));
   arguments.path = std::move(path->address);
   command.arguments = std::move(arguments);
   return command;
 }
 
 // RFC 3030 §2: BDAT SP size [SP "LAST"]
-ParsedCommand parse_bdat(Command command, std::string_view rest, bool) {
+ParsedCommand parse_bdat(Command command, std::string_view rest, const Context&) {
   std::string_view digits = rest.substr(0, rest.find_first_of(" \t"));
   std::string_view last = trim(rest.substr(digits.size()));
   bool number = !digits.empty() && std::ranges::all_of(digits, is_digit);
@@ -96,33 +107,33 @@ ParsedCommand parse_bdat(Command command, std::string_view rest, bool) {
   return command;
 }
 
-ParsedCommand parse_nothing(Command command, std::string_view rest, bool) {
+ParsedCommand parse_nothing(Command command, std::string_view rest, const Context&) {
   if (!rest.empty()) return refuse(501, 5, 4, std::string(verb_name(command.verb)) + " takes no argument");
   return command;
 }
 
-ParsedCommand parse_text(Command command, std::string_view rest, bool) {
+ParsedCommand parse_text(Command command, std::string_view rest, const Context&) {
   command.arguments = TextArguments{std::string(rest), false};
   return command;
 }
 
-ParsedCommand parse_needed_text(Command command, std::string_view rest, bool allow_smtputf8) {
+ParsedCommand parse_needed_text(Command command, std::string_view rest, const Context& context) {
   TextArguments arguments;
   bool searches = command.verb == Verb::vrfy || command.verb == Verb::expn;
   auto blank = rest.find_last_of(" \t");
-  if (searches && allow_smtputf8 && blank != std::string_view::npos && iequals(rest.substr(blank + 1), "SMTPUTF8")) {
+  if (searches && context.smtputf8 && blank != std::string_view::npos && iequals(rest.substr(blank + 1), "SMTPUTF8")) {
     arguments.smtputf8 = true;
     rest = trim(rest.substr(0, blank));
   }
   if (rest.empty()) return refuse(501, 5, 4, std::string(verb_name(command.verb)) + " needs an argument");
-  if (auto status = check_8bit(rest, arguments.smtputf8, searches && allow_smtputf8)) return std::unexpected(std::move(*status));
+  if (auto status = check_8bit(rest, arguments.smtputf8, searches && context.smtputf8)) return std::unexpected(std::move(*status));
   arguments.text = rest;
   command.arguments = std::move(arguments);
   return command;
 }
 
 // RFC 4954 §4: AUTH SP sasl-mech [SP initial-response]; mechanism names by RFC 4422 §3.1.
-ParsedCommand parse_auth(Command command, std::string_view rest, bool) {
+ParsedCommand parse_auth(Command command, std::string_view rest, const Context&) {
   AuthArguments arguments;
   std::string_view mechanism = rest.substr(0, rest.find_first_of(" \t"));
   bool valid = !mechanism.empty() && mechanism.size() <= 20 && std::ranges::all_of(mechanism, [](char c) {
@@ -140,7 +151,7 @@ ParsedCommand parse_auth(Command command, std::string_view rest, bool) {
 
 struct VerbRow {
   std::string_view name;
-  ParsedCommand (*parse)(Command, std::string_view, bool);
+  ParsedCommand (*parse)(Command, std::string_view, const Context&);
   bool may_be_8bit;     // its parser checks 8-bit bytes itself
 };
 
@@ -165,7 +176,7 @@ std::optional<Verb> verb_of(std::string_view line) noexcept {
 
 std::string_view verb_name(Verb verb) noexcept { return verbs[static_cast<std::size_t>(verb)].name; }
 
-ParsedCommand parse_command(std::string_view line, bool allow_smtputf8) {
+ParsedCommand parse_command(std::string_view line, bool allow_smtputf8, std::string_view mail_name) {
   while (!line.empty() && is_blank(line.back())) line.remove_suffix(1);   // RFC 5321 §4.1.1
   bool control = std::ranges::any_of(line, [](char c) { return is_control(c) && c != '\t'; });
   if (control) return refuse(500, 5, 2, "Control characters are not allowed in commands");
@@ -173,7 +184,7 @@ ParsedCommand parse_command(std::string_view line, bool allow_smtputf8) {
   if (!verb) return refuse(500, 5, 2, "Command not recognized");
   const VerbRow& row = verbs[static_cast<std::size_t>(*verb)];
   if (!row.may_be_8bit && !is_ascii(line)) return refuse(501, 5, 2, "8-bit characters are not allowed here");
-  return row.parse(Command(*verb), trim(line.substr(row.name.size())), allow_smtputf8);
+  return row.parse(Command(*verb), trim(line.substr(row.name.size())), Context{allow_smtputf8, mail_name});
 }
 
 }  // namespace mansio::smtp

@@ -78,6 +78,7 @@ using ParsedCommand = std::expected<Command, Status>;
 //   501 5.5.2  8-bit bytes where none may be
 //   553 5.6.7  a UTF-8 address without SMTPUTF8 (RFC 6531 §3.5)
 //   555 5.5.4  MAIL or RCPT parameter that is not known (RFC 5321 §4.1.1.11)
-ParsedCommand parse_command(std::string_view line, bool allow_smtputf8);
+// `mail_name`: the domain of MAIL and RCPT paths that have none (submission); "": those are refused.
+ParsedCommand parse_command(std::string_view line, bool allow_smtputf8, std::string_view mail_name = {});
 
 }  // namespace mansio::smtp

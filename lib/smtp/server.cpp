@@ -174,7 +174,7 @@ event::Task<Session::Reply> Session::answer(std::string_view line) {
     auto reply = co_await refuse_command(row, line, std::move(status));
     co_return reply;
   }
-  auto command = parse_command(line, *verb == Verb::rcpt ? transaction_->smtputf8 : extended());
+  auto command = parse_command(line, *verb == Verb::rcpt ? transaction_->smtputf8 : extended(), options_.mail_name);
   if (!command) {
     data_refused_ = *verb == Verb::data;
     co_return mistake(Trouble::syntax_error, line, command.error());

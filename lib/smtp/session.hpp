@@ -27,6 +27,7 @@ struct SessionOptions {
   SessionOptions() = default;
 
   std::string host_name = "localhost";
+  std::string mail_name;                             // completes addresses without a domain (RFC 6409 §8.1); "": they are refused
   Protocol protocol = Protocol::smtp;
   bool local = false;                                // a program of this machine: it may speak before the greeting
   std::uint64_t message_size = 50 << 20;             // octets; the smaller of these two is offered as SIZE
