@@ -81,11 +81,8 @@ std::shared_ptr<auth::Backend> Logins::passwords(const config::Config& config) {
     case config::AuthUsers::passwd_file:
       if (!loaded_.users) break;
       if (loaded_.users->iterations() > 0) decoy_.shape(loaded_.users->iterations(), loaded_.users->salt_size());
-      if (!file_) {
-        auth::FileBackend::Options options;
-        options.scram_for_some = std::ranges::any_of(config.auth.mechanisms, [](const auto& name) { return name.starts_with("SCRAM-"); });
-        file_ = std::make_shared<auth::FileBackend>(loop_, decoy_, loaded_.users, std::move(options));
-      }
+      if (!file_) file_ = std::make_shared<auth::FileBackend>(loop_, decoy_, loaded_.users, auth::FileBackend::Options());
+      file_->offer_scram_for_some(std::ranges::any_of(config.auth.mechanisms, [](const auto& name) { return name.starts_with("SCRAM-"); }));
       file_->use(loaded_.users);
       return file_;
     case config::AuthUsers::pam: {

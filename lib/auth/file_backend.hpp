@@ -27,6 +27,7 @@ class FileBackend final : public Backend {
   FileBackend(event::Loop& loop, sasl::Decoy& decoy, std::shared_ptr<const UserFile> users, Options options);
   // From now on; checks under way end with the file they began with.
   void use(std::shared_ptr<const UserFile> users);
+  void offer_scram_for_some(bool offer) { options_.scram_for_some = offer; }
   const UserFile& users() const noexcept { return *users_; }
 
   event::Task<sasl::Answer> ask(sasl::Question question, Facts facts) override;

@@ -181,3 +181,22 @@ TEST_CASE("commands without arguments refuse one, others need one") {
   CHECK(a.initial->view() == "=");
   CHECK_FALSE(take<AuthArguments>("AUTH LOGIN").initial);
 }
+
+TEST_CASE("in a submission an address without a domain gets one, and nothing else does") {
+  auto path = [](const char* line) {
+    auto command = parse_command(line, false, "ex.test");
+    if (!command) return std::to_string(command.error().code());
+    const auto& address = command->verb == Verb::mail ? std::get<MailArguments>(command->arguments).path : std::get<RcptArguments>(command->arguments).path;
+    return address ? address->text() : std::string("<>");
+  };
+  CHECK(path("MAIL FROM:<bob>") == "bob@ex.test");
+  CHECK(path("RCPT TO:<bob.b+c> NOTIFY=NEVER") == "bob.b+c@ex.test");
+  CHECK(path("RCPT TO:<\"b b\">") == "\"b b\"@ex.test");
+  CHECK(path("RCPT TO:<bob@far.test>") == "bob@far.test");
+  CHECK(path("MAIL FROM:<>") == "<>");
+  CHECK(path("RCPT TO:<PostMaster>") == "<>");
+  for (const char* wrong : {"RCPT TO:<>", "RCPT TO:<bob@>", "RCPT TO:<@bob>", "RCPT TO:<a b>", "RCPT TO:<bob..b>", "RCPT TO:<\"b@b>", "MAIL FROM:<.>"}) {
+    CHECK(path(wrong) == "501");
+  }
+  CHECK(parse_command("RCPT TO:<bob>", false).error().code() == 501);
+}
