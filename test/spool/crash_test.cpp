@@ -134,7 +134,8 @@ TEST_CASE("a rotten batch header costs no message, a rotten segment header neith
   for (std::size_t byte : {at[1] + 3, at[1] + 20, at[2] + 44, std::size_t{17}, std::size_t{2}}) {
     std::string copy = scratch / "copy";
     copy_tree(scratch / "0", copy);
-    change(copy + "/journal/000001.seg", byte, "\xee");
+    std::string segment = copy + "/journal/000001.seg";
+    change(segment, byte, std::string(1, static_cast<char>(slurp(segment)[byte] ^ 0x55)));     // never what stood there
     Store after(copy);
     CHECK(after.recover().size() == 14);
     CHECK(after.notices.size() == (byte > segment_header_size ? 1 : 0));
