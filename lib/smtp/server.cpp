@@ -240,6 +240,8 @@ std::optional<Status> Session::gate(const Row& row) const {
   if ((row.flags & needs_hello) && !hello_) return Status(503, 5, 1, lmtp() ? "LHLO first" : "EHLO first");
   if ((row.flags & needs_extensions) && !extended()) return Status(503, 5, 1, "only after EHLO");
   if ((row.flags & needs_login) && options_.auth_required && !authenticated_) {
+    // The users can't be read just now: a server that sends its mail through this one must not take that for the end of it.
+    if (options_.mechanisms.empty()) return Status(454, 7, 0, "temporary authentication failure");
     return Status(530, 7, 0, "Authentication required");      // RFC 6409 §4.3, RFC 4954 §6
   }
   return gate_transaction(row);
