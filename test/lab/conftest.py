@@ -6,28 +6,34 @@ import sys
 import pytest
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "e2e")]
+from certificates import Authority  # noqa: E402
 from harness import wait_for  # noqa: E402
-from hosts import Exim, MansioHost, OpenSmtpd, Postfix  # noqa: E402
+from hosts import ACCOUNTS, Exim, OpenSmtpd, Postfix  # noqa: E402
+from logins import Dovecot  # noqa: E402
+from mansio_host import MansioHost  # noqa: E402
 from names import NUMBERS, NameServers  # noqa: E402
 from namespaces import CannotRun, Machine, Switch, check_rights  # noqa: E402
 from sink import Sink  # noqa: E402
-from trees import NoTrees, Trees  # noqa: E402
+from trees import ALWAYS, NoTrees, Trees  # noqa: E402
 
 KINDS = {"postfix": Postfix, "exim": Exim, "opensmtpd": OpenSmtpd, "mansio": MansioHost}
 not_run = []
 
 
 class Lab:
-    """The whole network. lab.postfix, lab.mansio, … or lab.host(name); lab.sink, lab.old."""
+    """The whole network. lab.postfix, lab.mansio, … or lab.host(name); lab.sink, lab.old, lab.dovecot."""
 
     def __init__(self, directory):
         self.trees, self.machines, self.hosts, self.daemon = Trees(), [], {}, None
-        trees = self.trees.get_all()
+        trees = self.trees.get_all(ALWAYS)
         self.switch = self.add(Switch(directory / "switch"))
         dns = NameServers(self.join("dns", directory, trees["dns"]))
         dns.start()
+        self.authorities = [Authority(directory / "tls"), Authority(directory / "tls" / "stranger", "Stranger")]
+        self.dovecot = Dovecot(self.join("dovecot", directory, trees["dovecot"]), ACCOUNTS)
         for name, kind in KINDS.items():
-            self.hosts[name] = kind(name, self.join(name, directory, trees.get(name)))
+            more = [self.dovecot.socket] if name == "mansio" else []
+            self.hosts[name] = kind(name, self.join(name, directory, trees.get(name)), self.authorities, *more)
         machine = self.join("sink", directory, None, NUMBERS["sink"], NUMBERS["refuser"], NUMBERS["old"])
         self.sink_machine = machine
         self.sink = Sink(machine, machine.addresses[0:2])
@@ -35,6 +41,7 @@ class Lab:
         wait_for(dns.is_ready, 20, "the name servers")
 
     def start(self):
+        self.dovecot.start()
         for host in self.hosts.values():
             host.start()
         for host in self.hosts.values():

@@ -1,19 +1,22 @@
-"""The mail hosts of the lab: Debian's postfix, exim4 and opensmtpd, and mansio. Each takes mail for its domains into
-Maildirs, sends what its own programs hand in by MX, relays for nobody else, and tries again within seconds."""
+"""The mail hosts of the lab from Debian's packages: postfix, exim4 and opensmtpd. Each takes mail for its domains into
+Maildirs, sends what its own programs hand in by MX, relays for nobody else, and tries again within seconds. All offer
+STARTTLS with a certificate of the lab's authority, use it where it is offered, and take mail of users who log in at the
+ports 587 and 465."""
 import os
 import re
 import smtplib
 import time
 
-from harness import Mansio, wait_for
+from certificates import openssl
+from harness import wait_for
 from letters import is_report
+from logins import DOVECOT, PASSWORD, USER
 from names import NUMBERS, RESOLVER, domains
-from namespaces import WITH_THE_RUN
 
 USERS = ["bob", "alice", "jürgen", *(f"u{number:02}" for number in range(50))]
 OWNER = 1000
 ACCOUNTS = {"root": 0, "daemon": 1, "mail": 8, "nobody": 65534, "vmail": OWNER, "postfix": 101, "postdrop": 102,
-            "Debian-exim": 103, "opensmtpd": 104, "opensmtpq": 105}
+            "Debian-exim": 103, "opensmtpd": 104, "opensmtpq": 105, "dovecot": 106, "dovenull": 107}
 LONGEST_LOOK = 200_000      # bytes of a stored message in which its token must be
 
 
@@ -32,10 +35,12 @@ class Host:
     """What all four have in common. `name`, `machine`, `mail` (where the Maildirs are) are set by each."""
 
     smtputf8 = True           # takes part in SMTPUTF8
+    key = "ecdsa"             # of its certificate
 
-    def __init__(self, name, machine):
-        self.name, self.machine = name, machine
+    def __init__(self, name, machine, authorities):
+        self.name, self.machine, self.authorities = name, machine, authorities
         self.domain = f"{name}.lab.test"
+        self.leaf = authorities[0].leaf(name, names=[f"mx.{self.domain}"], key=self.key)
         self.seen = {}        # path: the beginning of a message
 
     def address(self, user="bob", kind=""):
@@ -94,10 +99,17 @@ class Host:
 class Peer(Host):
     """A host from a Debian package, in a root of its own."""
 
-    def __init__(self, name, machine):
-        super().__init__(name, machine)
+    key_file = (0o600, 0)     # mode and owner
+
+    def __init__(self, name, machine, authorities):
+        super().__init__(name, machine, authorities)
         self.mail = machine.root / "var" / "mail"
         self.process = None
+        for file, source in (("leaf.crt", self.leaf.certificate), ("authority.crt", authorities[0].certificate),
+                             ("stranger.crt", authorities[1].certificate)):
+            machine.write(f"/etc/tls/{file}", source.read_text())
+        machine.write("/etc/ssl/certs/ca-certificates.crt", authorities[0].certificate.read_text())
+        machine.write("/etc/tls/leaf.key", self.leaf.key.read_text(), *self.key_file)
         users = ACCOUNTS.items()
         machine.write("/etc/passwd", "".join(f"{user}:x:{number}:{number}::/var/mail:/bin/sh\n" for user, number in users))
         machine.write("/etc/group", "".join(f"{user}:x:{number}:\n" for user, number in users))
@@ -119,10 +131,36 @@ class Peer(Host):
         folder.chmod(mode)
         os.chown(folder, ACCOUNTS[account], ACCOUNTS[account])
 
-    def log(self):
+    def log(self, limit=6000):
         texts = [self.machine.directory / "output", *(self.machine.root / "var/log").rglob("*")]
         texts = [path for path in texts if path.is_file() and path.stat().st_size]
-        return "".join(f"--- {path.name}\n{path.read_text(errors='replace')[-6000:]}\n" for path in texts)
+        return "".join(f"--- {path.name}\n{path.read_text(errors='replace')[-limit:]}\n" for path in texts)
+
+    def whole_log(self):
+        return self.log(limit=1 << 24)
+
+
+POSTFIX_LOGIN = ["smtpd_sasl_auth_enable=yes", "smtpd_relay_restrictions=permit_sasl_authenticated,reject"]
+POSTFIX_SERVICES = "".join(f"{port} inet n - n - - smtpd\n" + "".join(f"  -o {setting}\n" for setting in settings) for port, settings in {
+    2512: ["smtpd_tls_protocols=TLSv1.2"], 2513: ["smtpd_tls_protocols=>=TLSv1.3"], 2511: ["smtpd_tls_protocols=TLSv1.1"],
+    587: ["smtpd_tls_security_level=encrypt", *POSTFIX_LOGIN], 465: ["smtpd_tls_wrappermode=yes", *POSTFIX_LOGIN],
+    588: ["smtpd_tls_security_level=encrypt", *POSTFIX_LOGIN, "smtpd_sasl_type=cyrus", "smtpd_sasl_path=cyrus"],
+}.items()) + """user unix - - n - - smtp
+  -o smtp_sasl_auth_enable=yes
+  -o smtp_tls_security_level=verify
+user-implicit unix - - n - - smtp
+  -o smtp_sasl_auth_enable=yes
+  -o smtp_tls_security_level=verify
+  -o smtp_tls_wrappermode=yes
+"""
+POSTFIX_POLICIES = """required.mansio.lab.test encrypt
+verify.mansio.lab.test verify
+wrong.mansio.lab.test verify
+stranger.mansio.lab.test verify tafile=/etc/tls/stranger.crt
+clear.mansio.lab.test none
+tls12.mansio.lab.test encrypt protocols=TLSv1.2
+tls13.mansio.lab.test encrypt protocols=>=TLSv1.3
+"""
 
 
 class Postfix(Peer):
@@ -145,8 +183,20 @@ smtpd_relay_restrictions = permit_mynetworks reject_unauth_destination
 smtputf8_enable = yes
 inet_protocols = all
 smtp_address_preference = ipv6
-smtp_tls_security_level = none
-smtpd_tls_security_level = none
+smtp_tls_security_level = may
+smtp_tls_CAfile = /etc/tls/authority.crt
+smtp_tls_policy_maps = texthash:/etc/postfix/tls
+smtp_tls_loglevel = 1
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = /etc/tls/leaf.crt
+smtpd_tls_key_file = /etc/tls/leaf.key
+smtpd_tls_received_header = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = inet:{DOVECOT}
+smtpd_sasl_authenticated_header = yes
+smtp_sasl_password_maps = texthash:/etc/postfix/logins
+smtp_sasl_security_options = noanonymous
+transport_maps = texthash:/etc/postfix/transports
 smtp_connect_timeout = 2s
 queue_run_delay = 1s
 minimal_backoff_time = 1s
@@ -163,14 +213,57 @@ meta_directory = /etc/postfix
         self.machine.write("/etc/postfix/mailboxes", "".join(mailboxes))
         services = (self.machine.tree / "usr/share/postfix/master.cf.dist").read_text()
         services = re.sub(r"^(\S+ +\S+ +\S+ +\S+ +)y", r"\1n", services, flags=re.M)      # without its own chroot
-        self.machine.write("/etc/postfix/master.cf", services)
+        self.machine.write("/etc/postfix/master.cf", services + POSTFIX_SERVICES)
         self.own("var/lib/postfix", "postfix")
+        self.machine.write("/etc/postfix/sasl/cyrus.conf", "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN SCRAM-SHA-256\n")
+        self.machine.write("/etc/postfix/logins", f"mx.mansio.lab.test {USER}:{PASSWORD}\n")
+        self.machine.write("/etc/postfix/transports", "smart.mansio.lab.test user:[mx.mansio.lab.test]:587\n"
+                           "implicit.mansio.lab.test user-implicit:[mx.mansio.lab.test]:465\n")
+        self.machine.write("/etc/postfix/tls", POSTFIX_POLICIES)
 
     def start(self):
+        self.machine.run("sh", "-c", f"echo '{PASSWORD}' | saslpasswd2 -p -c -u lab.test cyrus && chown postfix /etc/sasldb2")
         self.machine.run("postfix", "start", timeout=60)
 
 
+# One router and one transport for each way to treat mansio: what the transport has besides.
+EXIM_WAYS = {
+    "required": "hosts_require_tls = *",
+    "verify": "hosts_require_tls = *\n  tls_verify_hosts = *",
+    "wrong": "hosts_require_tls = *\n  tls_verify_hosts = *",
+    "stranger": "hosts_require_tls = *\n  tls_verify_hosts = *\n  tls_verify_certificates = /etc/tls/stranger.crt",
+    "clear": "hosts_avoid_tls = *",
+    "tls12": "hosts_require_tls = *\n  tls_require_ciphers = NORMAL:-VERS-ALL:+VERS-TLS1.2",
+    "tls13": "hosts_require_tls = *\n  tls_require_ciphers = NORMAL:-VERS-ALL:+VERS-TLS1.3",
+    "smart": "port = 587\n  hosts_require_tls = *\n  tls_verify_hosts = *\n  hosts_require_auth = *",
+    "implicit": "port = 465\n  protocol = smtps\n  tls_verify_hosts = *\n  hosts_require_auth = *",
+}
+
+
+def exim_routers():
+    routes = {"smart": "manualroute\n  route_data = mx.mansio.lab.test", "implicit": "manualroute\n  route_data = mx.mansio.lab.test"}
+    return "".join(f"""{way}:
+  driver = {routes.get(way, "dnslookup")}
+  domains = {way}.mansio.lab.test
+  transport = {way}
+  no_more
+""" for way in EXIM_WAYS)
+
+
+def exim_transports():
+    return "".join(f"""{way}:
+  driver = smtp
+  connect_timeout = 2s
+  hosts_try_dane =
+  {"" if "tls_verify_certificates" in more else "tls_verify_certificates = /etc/tls/authority.crt"}
+  {more}
+""" for way, more in EXIM_WAYS.items())
+
+
 class Exim(Peer):
+    key = "rsa"
+    key_file = (0o600, ACCOUNTS["Debian-exim"])
+
     def configure(self):
         self.own("var/spool/exim4", "Debian-exim", 0o750)
         self.own("var/log/exim4", "Debian-exim", 0o750)
@@ -182,7 +275,14 @@ hostlist relay_from_hosts = <; 127.0.0.1 ; ::1
 acl_smtp_rcpt = check_rcpt
 smtputf8_advertise_hosts = *
 dsn_advertise_hosts = *
-tls_advertise_hosts =
+daemon_smtp_ports = 25 : 465 : 587 : 2512 : 2513
+tls_advertise_hosts = *
+tls_on_connect_ports = 465
+tls_certificate = /etc/tls/leaf.crt
+tls_privatekey = /etc/tls/leaf.key
+tls_require_ciphers = ${{if eq{{$received_port}}{{2512}}{{NORMAL:-VERS-ALL:+VERS-TLS1.2}}\
+  {{${{if eq{{$received_port}}{{2513}}{{NORMAL:-VERS-ALL:+VERS-TLS1.3}}{{NORMAL}}}}}}}}
+log_selector = +tls_certificate_verified
 host_lookup =
 message_size_limit = 50M
 log_file_path = /var/log/exim4/%slog
@@ -190,6 +290,9 @@ smtp_accept_queue_per_connection = 0
 keep_environment =
 begin acl
 check_rcpt:
+  accept  authenticated = *
+  deny    condition = ${{if inlist{{$received_port}}{{465:587}}}}
+          message = log in first
   deny    domains = +local_domains
           message = unknown user
           !verify = recipient
@@ -197,7 +300,7 @@ check_rcpt:
   accept  hosts = +relay_from_hosts
   deny    message = relay not permitted
 begin routers
-remote:
+{exim_routers()}remote:
   driver = dnslookup
   domains = ! +local_domains
   transport = remote
@@ -207,11 +310,12 @@ local:
   local_parts = lsearch;/etc/exim4/users
   transport = maildir
 begin transports
-remote:
+{exim_transports()}remote:
   driver = smtp
   connect_timeout = 2s
-  hosts_avoid_tls = *
   hosts_try_dane =
+  tls_verify_certificates = /etc/tls/authority.crt
+  tls_try_verify_hosts = *
 maildir:
   driver = appendfile
   directory = /var/mail/$local_part_data
@@ -221,6 +325,22 @@ maildir:
   return_path_add
 begin retry
 * * F,1h,1s
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_advertise_condition = ${{if and{{{{def:tls_in_cipher}}{{inlist{{$received_port}}{{465:587}}}}}}}}
+  server_prompts = :
+  server_condition = ${{if and{{{{eq{{$auth2}}{{{USER}}}}}{{eq{{$auth3}}{{{PASSWORD}}}}}}}}}
+  server_set_id = $auth2
+  client_send = ^{USER}^{PASSWORD}
+login:
+  driver = plaintext
+  public_name = LOGIN
+  server_advertise_condition = ${{if and{{{{def:tls_in_cipher}}{{inlist{{$received_port}}{{465:587}}}}}}}}
+  server_prompts = <| Username: | Password:
+  server_condition = ${{if and{{{{eq{{$auth1}}{{{USER}}}}}{{eq{{$auth2}}{{{PASSWORD}}}}}}}}}
+  server_set_id = $auth1
 """)
 
     def start(self):
@@ -229,20 +349,37 @@ begin retry
 
 class OpenSmtpd(Peer):
     smtputf8 = False
+    key = "rsa"
     hurried = 0
 
     def configure(self):
         self.machine.write("/etc/mail-users", "".join(f"{user} {OWNER}:{OWNER}:/var/mail\n" for user in USERS))
         self.machine.write("/etc/aliases", "")
+        self.machine.write("/etc/logins", f"{USER} {openssl('passwd', '-6', PASSWORD)}")
         listed = ", ".join(f'"{domain}"' for domain in domains(self.name))
         self.machine.write("/etc/smtpd.conf", f"""table users file:/etc/mail-users
 table domains {{ {listed} }}
+table secrets {{ me = "{USER}:{PASSWORD}" }}
+table logins file:/etc/logins
+pki "mx.{self.domain}" cert "/etc/tls/leaf.crt"
+pki "mx.{self.domain}" key "/etc/tls/leaf.key"
 smtp max-message-size "50M"
-listen on 0.0.0.0 hostname mx.{self.domain}
-listen on :: hostname mx.{self.domain}
+listen on 0.0.0.0 tls pki "mx.{self.domain}" hostname mx.{self.domain}
+listen on :: tls pki "mx.{self.domain}" hostname mx.{self.domain}
+listen on 0.0.0.0 port 587 tls-require pki "mx.{self.domain}" auth <logins> hostname mx.{self.domain} tag "login"
 action "local" maildir "/var/mail/%{{user.username}}" userbase <users>
 action "remote" relay helo mx.{self.domain}
-match from any for domain <domains> action "local"
+action "required" relay helo mx.{self.domain} tls no-verify
+action "verify" relay helo mx.{self.domain} tls
+action "smart" relay helo mx.{self.domain} host smtp+tls://me@mx.mansio.lab.test:587 auth <secrets>
+action "implicit" relay helo mx.{self.domain} host smtps://me@mx.mansio.lab.test:465 auth <secrets>
+match ! tag "login" from any for domain <domains> action "local"
+match tag "login" auth from any for domain <domains> action "local"
+match from local for domain "required.mansio.lab.test" action "required"
+match from local for domain "verify.mansio.lab.test" action "verify"
+match from local for domain "wrong.mansio.lab.test" action "verify"
+match from local for domain "smart.mansio.lab.test" action "smart"
+match from local for domain "implicit.mansio.lab.test" action "implicit"
 match from local for any action "remote"
 """)
 
@@ -255,47 +392,3 @@ match from local for any action "remote"
             self.hurried = time.monotonic()
             # With the group that the package's own scripts would have given smtpctl.
             self.machine.run("chroot", f"--userspec=0:{ACCOUNTS['opensmtpq']}", "/", "smtpctl", "schedule", "all")
-
-
-MANSIO = """version = 1;
-host_name = "mx.mansio.lab.test";
-mail_name = "mansio.lab.test";
-run_as = "";
-spool_directory = "spool"; log_directory = "log"; run_directory = "run";
-listeners = ( %(listeners)s );
-domains = { local = [ %(domains)s ]; };
-relay_from = [ "127.0.0.0/8", "::1" ];
-dns = { servers = [ "%(resolver)s" ]; timeout = "2s"; };
-transports = {
-  mailbox = { kind = "maildir"; path = "mail/{local}"; };
-  internet = { kind = "smtp"; timeouts = { connect = "2s"; }; };
-};
-routes = (
-  { name = "local"; domains = [ "@local" ]; users = [ %(users)s ]; transport = "mailbox"; },
-  { name = "everywhere"; domains = [ "*" ]; transport = "internet"; }
-);
-retry = ( { domains = [ "*" ]; schedule = "1s for 1h"; } );
-"""
-
-
-class MansioHost(Host):
-    """The daemon that was built, with this machine's files, on the lab's network."""
-
-    def __init__(self, name, machine):
-        super().__init__(name, machine)
-        listeners = [f'{{ address = "{address}"; port = 25; }}' for address in ("127.0.0.1", *machine.addresses)]
-        local = quoted(domain for domain in domains(name) if domain.isascii())
-        text = MANSIO % dict(listeners=", ".join(listeners), domains=local, users=quoted(USERS), resolver=RESOLVER)
-        self.daemon = Mansio(machine.directory / "mansio", config=text, wrapper=[*WITH_THE_RUN, *machine.enter()])
-        self.mail = self.daemon.mail
-
-    def start(self):
-        self.daemon.start()
-
-    def log(self):
-        logs = [f"--- {name}\n{self.daemon.log(name)[-8000:]}\n" for name in ("mainlog", "rejectlog", "paniclog")]
-        return "".join(logs) + self.daemon.errors()[-3000:]
-
-
-def quoted(words):
-    return ", ".join(f'"{word}"' for word in words)

@@ -8,13 +8,21 @@ Each mail host H owns lab domains that differ in the way there; all are its own 
     six.H.lab.test         its IPv6 address is known to be unreachable, IPv4 works
     lost6.H.lab.test       its IPv6 address is a black hole, IPv4 works
     bücher.H.lab.test      internationalized; xn--bcher-kva in DNS
+    KIND.H.lab.test        for each of TLS_KINDS and LOGIN_KINDS: as H.lab.test, but senders treat it in a way of its own; the MX of
+                           wrong.H.lab.test has a name that is not in the certificate
 And: anything.sink.lab.test (the scripted sink), old.lab.test (a sink without extensions), null.lab.test (takes no
 mail), gone.lab.test (does not exist).
 """
 import socket
 
-KINDS = ("", "bare.", "refuse.", "swallow.", "six.", "lost6.", "bücher.", "xn--bcher-kva.")
-NUMBERS = {"dns": 53, "mansio": 10, "postfix": 20, "exim": 30, "opensmtpd": 40, "sink": 60, "refuser": 61, "old": 62}
+# How a sender has to treat TLS towards these: it must be there, be verified (with the right name, with a wrong one, with a
+# certificate of an unknown authority), not be used, be of one version, or of one that we don't speak.
+TLS_KINDS = ("required.", "verify.", "wrong.", "stranger.", "clear.", "tls12.", "tls13.", "outdated.")
+# Mail for these goes to H as to a smart host, logged in: by a mechanism, or with implicit TLS, or with a password that is none.
+LOGIN_KINDS = ("smart.", "implicit.", "plain.", "login.", "scram.", "cyrus.", "cyrusplain.", "badpass.")
+KINDS = ("", "bare.", "refuse.", "swallow.", "six.", "lost6.", "bücher.", "xn--bcher-kva.", *TLS_KINDS, *LOGIN_KINDS)
+NUMBERS = {"dns": 53, "mansio": 10, "postfix": 20, "exim": 30, "opensmtpd": 40, "sink": 60, "refuser": 61, "old": 62,
+           "dovecot": 70}
 RESOLVER = f"192.0.2.{NUMBERS['dns']}"
 MAIL_HOSTS = ("mansio", "postfix", "exim", "opensmtpd")
 
@@ -41,6 +49,8 @@ def zone():
         lines += [f"{host} MX 10 mx.{host}", f"xn--bcher-kva.{host} MX 10 mx.{host}",
                   f"refuse.{host} MX 10 refuser", f"refuse.{host} MX 20 mx.{host}",
                   f"swallow.{host} MX 10 swallower", f"swallow.{host} MX 20 mx.{host}"]
+        addresses(f"alias.{host}", number)
+        lines += [f"{kind}{host} MX 10 {'alias' if kind == 'wrong.' else 'mx'}.{host}" for kind in (*TLS_KINDS, *LOGIN_KINDS)]
         for kind, prefix in (("six", "2001:db8:dead::"), ("lost6", "2001:db8:b1ac::")):
             lines += [f"{kind}.{host} MX 10 mx-{kind}.{host}",
                       f"mx-{kind}.{host} A 192.0.2.{number}", f"mx-{kind}.{host} AAAA {prefix}{number}"]

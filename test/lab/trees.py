@@ -17,11 +17,14 @@ import time
 
 SHELL = ["dash", "coreutils", "sed", "grep", "findutils"]      # what start scripts expect of any Debian
 PACKAGES = {
-    "postfix": ["postfix", *SHELL],
+    "postfix": ["postfix", "libsasl2-modules", "libsasl2-modules-db", "sasl2-bin", *SHELL],
     "exim": ["exim4-daemon-light", *SHELL],
     "opensmtpd": ["opensmtpd", *SHELL],
     "dns": ["nsd", "unbound"],
+    "dovecot": ["dovecot-core", *SHELL],
+    "testssl": ["testssl.sh", "mawk", "hostname", *SHELL],
 }
+ALWAYS = ("postfix", "exim", "opensmtpd", "dns", "dovecot")
 LAYOUT = "2"                      # another number makes all trees anew
 LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "usr/lib/systemd"]
 # What only maintainer scripts use, or a part of a program that the lab does not start.
