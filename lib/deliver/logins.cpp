@@ -6,6 +6,7 @@ namespace mansio::deliver {
 namespace {
 
 constexpr std::size_t files_limit = 1000;
+constexpr std::size_t refusals_limit = 1000;
 
 bool may_be_external(const config::Transport& transport, const config::Credential& entry) {
   if (transport.tls_certificate.certificate.empty()) return false;
@@ -23,6 +24,19 @@ std::shared_ptr<const sasl::Credentials> credentials_of(const Login& login, cryp
 }
 
 }  // namespace
+
+void Login::set_refused(const std::string& host, Status with) {
+  if (refusals_.size() >= refusals_limit) refusals_.clear();
+  Refusal& refusal = refusals_[host];
+  refusal.until = std::chrono::steady_clock::now() + refused_time;
+  refusal.with = std::move(with);
+}
+
+const Status* Login::refused_by(const std::string& host) const {
+  auto found = refusals_.find(host);
+  if (found == refusals_.end() || found->second.until <= std::chrono::steady_clock::now()) return nullptr;
+  return &found->second.with;
+}
 
 std::string Logins::host_key(const SiteHost& host) {
   if (!host.literal) return host.name;

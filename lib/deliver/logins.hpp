@@ -25,10 +25,18 @@ struct Login {
   TokenSource token;
   bool certificate = false;            // TLS shows ours, so that EXTERNAL may do
 
-  // A server refused it for good: for a while nobody asks again, lest the account be locked.
+  // A host refused it for good: for a while it is not asked again, lest the account be locked. Other hosts are.
   static constexpr Duration refused_time{std::chrono::minutes(5)};
-  MonotonicTime refused_until{};
-  Status refused_with;
+  void set_refused(const std::string& host, Status with);
+  const Status* refused_by(const std::string& host) const;      // with what; null when it may be asked
+
+ private:
+  struct Refusal {
+    Refusal() = default;
+    MonotonicTime until{};
+    Status with;
+  };
+  std::unordered_map<std::string, Refusal> refusals_;           // by host_key()
 };
 using LoginPtr = std::shared_ptr<Login>;
 

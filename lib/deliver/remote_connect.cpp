@@ -228,8 +228,8 @@ event::Task<Status> Remote::prepare_login(const RemoteRequest* request, Approach
   }
   approach->login = *login;
   if (*login == nullptr) co_return Status();
-  if ((*login)->refused_until > std::chrono::steady_clock::now()) {
-    co_return Status(451, 7, 8, "not logging in for a while, since lately " + (*login)->refused_with.text());
+  if (const Status* refusal = (*login)->refused_by(Logins::host_key(approach->host))) {
+    co_return Status(451, 7, 8, "not logging in for a while, since lately " + refusal->text());
   }
   auto credentials = co_await logins_.credentials(*login);
   if (!credentials) co_return Status(451, 7, 0, "no credentials: " + credentials.error().text());
@@ -262,8 +262,7 @@ event::Task<> Remote::look_again(const RemoteRequest* request, const Session* se
     if (approach->again) approach->options.credentials = std::move(others);
     if (approach->again) co_return;
   }
-  approach->login->refused_until = std::chrono::steady_clock::now() + Login::refused_time;
-  approach->login->refused_with = why;
+  approach->login->set_refused(Logins::host_key(approach->host), why);
 }
 
 void Remote::put_off(const RemoteRequest& request, const Session& session, Status why, Try& state) {

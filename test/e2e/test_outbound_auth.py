@@ -167,6 +167,19 @@ def test_a_refused_password_defers_says_so_and_is_not_tried_again_at_once(smart)
     smart.nothing_secret(PASSWORD)
 
 
+def test_a_host_that_refuses_a_password_hinders_no_log_in_to_another(smart):
+    """One file for two hosts; the account of one of them is locked."""
+    first = smart.sink(auth=("PLAIN",), logins={"me": "another"})
+    second = smart.internet.sink("127.0.0.4", tls=server_context(smart.leaf), auth=("PLAIN",), logins={"me": PASSWORD})
+    smart.internet.names.remove("other.test")
+    smart.internet.names.add("other.test", "A", "127.0.0.4")
+    smart.credentials(f'user = "me"; password = "{PASSWORD}";')
+    smart.start(host='smart.test", "other.test')
+    smart.went("PLAIN:me")
+    smart.went("PLAIN:me")
+    assert len(first.commands("AUTH")) == 1 and len(second.taken()) == 2
+
+
 @pytest.mark.parametrize("case", ["no mechanism", "no AUTH", "454", "not verified", "loose mode", "broken file"])
 def test_what_keeps_us_from_logging_in_is_told_and_bounces_nothing(smart, case):
     sinks = {"no mechanism": dict(auth=("GSSAPI", "NTLM")), "no AUTH": dict(auth=()), "454": dict(script={"AUTH": "454 4.7.0 later"})}
