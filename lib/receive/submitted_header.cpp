@@ -3,13 +3,18 @@
 #include <fmt/format.h>
 
 namespace mansio::receive {
+namespace {
+
+Status too_long() { return Status(554, 6, 0, "the header is longer than 256 KiB"); }
+
+}  // namespace
 
 std::expected<std::optional<std::string>, Status> SubmittedHeader::take(std::string_view piece) {
   scanner_.feed(piece);
   held_ += piece;
   if (!scanner_.done()) {
     if (held_.size() > limit && lenient_) return std::optional<std::string>(std::move(held_));
-    if (held_.size() > limit) return std::unexpected(Status(554, 6, 0, "the header is longer than 256 KiB"));
+    if (held_.size() > limit) return std::unexpected(too_long());
     return std::optional<std::string>();
   }
   auto all = finish();
@@ -19,7 +24,10 @@ std::expected<std::optional<std::string>, Status> SubmittedHeader::take(std::str
 
 std::expected<std::string, Status> SubmittedHeader::finish() {
   auto header = mail::rewrite_submission(held_, facts_);
-  if (!header && lenient_) return std::move(held_);
+  // Its end came in the piece that took it over the limit: no other case than when it came in small ones.
+  bool long_one = header && header->replaces > limit;
+  if ((!header || long_one) && lenient_) return std::move(held_);
+  if (long_one) return std::unexpected(too_long());
   if (!header) return std::unexpected(Status(554, 6, 0, header.error().text()));
   if (allowed_) {
     for (const mail::Address& address : header->from) {
