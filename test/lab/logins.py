@@ -64,6 +64,15 @@ class Dovecot:
         self.process = self.machine.spawn("dovecot", "-F")
         wait_for(self.is_ready, 20, "dovecot to listen")
 
+    def hide_users(self, hidden):
+        """A file in the place of its users that it may not read, or its own again."""
+        users = self.machine.root / "etc/dovecot/users"
+        if hidden:
+            users.rename(users.with_name("kept"))
+            self.machine.write("/etc/dovecot/users", "# nobody\n", 0o600)
+        else:
+            users.with_name("kept").replace(users)
+
     def is_ready(self):
         try:
             self.machine.connect("127.0.0.1", 12345, 1).close()
@@ -72,6 +81,9 @@ class Dovecot:
         return self.socket.exists()
 
     def stop(self):
+        """All of it: its auth process would go on for those who are connected."""
+        listed = self.machine.run("doveadm", "process", "status", "auth").splitlines()[1:]
+        self.machine.run("sh", "-c", f"kill -KILL {' '.join(line.split()[1] for line in listed)}")
         self.machine.run("doveadm", "stop")
         self.process.wait(20)
         wait_for(lambda: not self.is_ready(), 20, "dovecot to be gone")
