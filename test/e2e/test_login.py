@@ -119,10 +119,11 @@ def test_msmtp(house, env, tmp_path, mode, mechanism):
 
 
 @pytest.fixture(scope="module")
-def nodemailer(request):
+def nodemailer(request, tmp_path_factory):
     """The directory that Node finds it in. Where there is no npm, or it can't reach its registry, only CI must not go on."""
     node, npm = tool("node"), tool("npm")
-    place = request.config.cache.mkdir(NODEMAILER.replace("@", "-"))
+    cache = getattr(request.config, "cache", None)
+    place = cache.mkdir(NODEMAILER.replace("@", "-")) if cache else tmp_path_factory.mktemp("nodemailer")
     if not (place / "node_modules/nodemailer/package.json").exists():
         done = subprocess.run([npm, "install", "--prefix", str(place), "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", NODEMAILER],
                               capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
