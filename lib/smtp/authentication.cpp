@@ -30,8 +30,12 @@ struct Session::Login {
   sasl::Step step;
   std::optional<Status> reply;      // of the session's own, instead of the one that the failure's reason gives
 
+  // A mechanism that has told of its refusal (RFC 7628 §3.2.3) says so again, whatever it hears: that was a guess.
   void fail(Status status) {
-    step = sasl::Failed(sasl::Failed::Reason::malformed, status.text());
+    sasl::Step last = server->respond("");
+    auto* failed = std::get_if<sasl::Failed>(&last);
+    bool guess = failed != nullptr && failed->reason == sasl::Failed::Reason::denied;
+    step = guess ? std::move(*failed) : sasl::Failed(sasl::Failed::Reason::malformed, status.text());
     reply = std::move(status);
   }
 };
