@@ -122,7 +122,9 @@ Verdict ask_pam(const Job& job, const PasswordAgentOptions& options) {
   constexpr int place = 3;
   if (pipe.get() != place && ::dup3(pipe.get(), place, O_CLOEXEC) < 0) ::_exit(71);
   pipe.release();
-  ::close_range(place + 1, ~0u, 0);
+  // Not closed but kept from programs: a library that was used before the fork (libuv) may hold on to descriptors by their
+  // numbers, and close them in a module's child, where they would be the module's own by then.
+  ::close_range(place + 1, ~0u, CLOSE_RANGE_CLOEXEC);
   Verdict verdict = ask_pam(job, options);
   verdict.complete = true;
   [[maybe_unused]] auto written = ::write(place, &verdict, sizeof verdict);
