@@ -22,7 +22,7 @@ TLS_KINDS = ("required.", "verify.", "wrong.", "stranger.", "clear.", "tls12.", 
 LOGIN_KINDS = ("smart.", "implicit.", "plain.", "login.", "scram.", "cyrus.", "cyrusplain.", "badpass.")
 KINDS = ("", "bare.", "refuse.", "swallow.", "six.", "lost6.", "bücher.", "xn--bcher-kva.", *TLS_KINDS, *LOGIN_KINDS)
 NUMBERS = {"dns": 53, "mansio": 10, "postfix": 20, "exim": 30, "opensmtpd": 40, "sink": 60, "refuser": 61, "old": 62,
-           "dovecot": 70}
+           "dovecot": 70, "testssl": 75}
 RESOLVER = f"192.0.2.{NUMBERS['dns']}"
 MAIL_HOSTS = ("mansio", "postfix", "exim", "opensmtpd")
 

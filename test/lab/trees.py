@@ -22,7 +22,7 @@ PACKAGES = {
     "opensmtpd": ["opensmtpd", *SHELL],
     "dns": ["nsd", "unbound"],
     "dovecot": ["dovecot-core", *SHELL],
-    "testssl": ["testssl.sh", "mawk", "hostname", *SHELL],
+    "testssl": ["testssl.sh", "bash", "mawk", "hostname", *SHELL],
 }
 ALWAYS = ("postfix", "exim", "opensmtpd", "dns", "dovecot")
 LAYOUT = "2"                      # another number makes all trees anew
