@@ -26,7 +26,7 @@ NODEMAILER = "nodemailer@6.9.16"
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     place = tmp_path_factory.mktemp("login") / "mansio"
-    house = house_at(place, auth='certificates = "certificates"; mechanisms = [ "PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL" ]')
+    house = house_at(place, auth='certificates = "certificates"; mechanisms = [ "PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL" ]', delay="0s")
     house.client = house.authority.leaf("client", names=["bob.client.test"], client=True)
     (place / "certificates").write_text(f"# whose it is\n{house.client.fingerprint()} bob\n")
     (place / "certificates").chmod(0o600)
