@@ -26,6 +26,7 @@ struct Tls {
   std::uint16_t bits = 0;
   std::optional<bool> verified{};
   std::string server_name{};      // SNI=
+  std::string subject{};          // DN=: whom the other side's certificate names, verified or not
 };
 
 enum class BodyType : std::uint8_t { unspecified, seven_bit, eight_bit };   // M8S=, RFC 6152

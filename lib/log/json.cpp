@@ -49,6 +49,7 @@ void put(Object& out, const char* key, const std::optional<Tls>& tls) {
   put(inner, "cipher", tls->cipher);
   inner["bits"] = tls->bits;
   if (tls->verified) inner["verified"] = *tls->verified;
+  put(inner, "subject", tls->subject);
   put(inner, "server_name", tls->server_name);
   out[key] = std::move(inner);
 }

@@ -55,6 +55,7 @@ std::string tls_fields(const std::optional<Tls>& tls) {
   if (!tls) return {};
   std::string out = fmt::format(" X={}:{}:{}", word(tls->version), word(tls->cipher), tls->bits);
   if (tls->verified) out += *tls->verified ? " CV=yes" : " CV=no";
+  if (!tls->subject.empty()) out += " DN=" + word_in_quotes(tls->subject);
   return out + field("SNI", tls->server_name);
 }
 

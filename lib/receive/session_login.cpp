@@ -97,6 +97,7 @@ std::optional<log::Tls> SessionHandler::log_tls() const {
   out.bits = tls_->bits;
   out.server_name = tls_->server_name;
   if (tls_->peer_certificate) out.verified = tls_->verified;
+  out.subject = tls_->subject;
   return out;
 }
 

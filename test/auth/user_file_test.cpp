@@ -8,8 +8,8 @@ namespace mansio::auth {
 namespace {
 
 const sasl::Decoy& decoy() {
-  static const sasl::Decoy one(std::string(32, 'd'));
-  return one;
+  static const sasl::Decoy made(std::string(32, 'd'));
+  return made;
 }
 
 std::string found(const UserFile& users, const std::string& name) {

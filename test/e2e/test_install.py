@@ -13,6 +13,8 @@ from harness import BUILD
 
 EXPECTED = {  # path below the prefix or absolute -> mode, or the target of a link
     "sbin/mansiod": 0o755,
+    "sbin/mansioctl": 0o755,
+    "share/man/man8/mansioctl.8": 0o644,
     "sbin/sendmail": 0o755,          # not set-uid, not set-gid
     "bin/mailq": "../sbin/sendmail",
     "bin/newaliases": "../sbin/sendmail",
@@ -31,6 +33,7 @@ EXPECTED = {  # path below the prefix or absolute -> mode, or the target of a li
     "lib/tmpfiles.d/mansio.conf": 0o644,
     "/etc/mansio/mansio.conf": 0o644,
     "/etc/logrotate.d/mansio": 0o644,
+    "/etc/pam.d/mansio": 0o644,
 }
 
 

@@ -169,7 +169,7 @@ def test_a_listener_may_ask_for_more_than_the_others(make_house, authority):
             context(authority, maximum_version=ssl.TLSVersion.TLSv1_2).wrap_socket(client.socket, server_hostname="mx.ex.test")
     with_certificate = context(authority)
     with_certificate.load_cert_chain(mine.certificate, mine.key)
-    for settings, verified in ((with_certificate, " CV=yes "), (context(authority), " SNI=")):
+    for settings, verified in ((with_certificate, ' CV=yes DN="CN=client.test" '), (context(authority), " SNI=")):
         with Raw(house.ports[NEWEST]) as client:
             client.command("EHLO client.test")
             client.command("STARTTLS")
@@ -178,7 +178,7 @@ def test_a_listener_may_ask_for_more_than_the_others(make_house, authority):
             assert client.transaction(f"me{len(verified)}@b.test", ["bob@ex.test"], LETTER)[0] == 250
     house.wait_mail(2)
     lines = [line for line in house.log().splitlines() if " <= me" in line]
-    assert " CV=yes " in lines[0] and " CV=" not in lines[1], lines
+    assert ' CV=yes DN="CN=client.test" ' in lines[0] and " CV=" not in lines[1], lines
 
 
 def test_sessions_are_resumed_with_their_own_listener_alone(make_house, authority, tmp_path):

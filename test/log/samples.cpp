@@ -15,11 +15,11 @@ const Host liar{"", "liar.example", "192.0.2.66", 0};
 std::vector<Sample> messages() {
   return {
       {Arrival{.id = remote, .sender = "ann@peer.example", .host = peer, .local_address = "192.0.2.1", .local_port = 25,
-               .protocol = "esmtps", .tls = Tls{"TLS1.3", "TLS_AES_256_GCM_SHA384", 256, true, "mail.example.org"},
+               .protocol = "esmtps", .tls = Tls{"TLS1.3", "TLS_AES_256_GCM_SHA384", 256, true, "mail.example.org", "CN=a b,O=\"x\""},
                .size = 2048, .body = BodyType::eight_bit, .message_id = "m1@peer.example",
                .recipients = {"bob@example.org", "\"a b\"@example.org"}},
        "1tBx6K-000001-AA <= ann@peer.example H=mx.peer.example [192.0.2.10]:41234 I=[192.0.2.1]:25 P=esmtps "
-       "X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes SNI=mail.example.org S=2048 M8S=8 id=m1@peer.example "
+       "X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes DN=\"CN=a\\x20b,O=\\x22x\\x22\" SNI=mail.example.org S=2048 M8S=8 id=m1@peer.example "
        "for bob@example.org \"a\\x20b\"@example.org"},
       {Delivery{.id = remote, .address = "bob@example.org", .original = "list@example.org", .sender = "ann@peer.example",
                 .route = "local", .transport = "mailbox", .size = 2100, .queue_time = milliseconds(120),
