@@ -8,11 +8,12 @@ import pytest
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "e2e")]
 from certificates import Authority  # noqa: E402
 from harness import wait_for  # noqa: E402
-from hosts import ACCOUNTS, Exim, OpenSmtpd, Postfix  # noqa: E402
+from hosts import ACCOUNTS  # noqa: E402
 from logins import Dovecot  # noqa: E402
 from mansio_host import MansioHost  # noqa: E402
 from names import NUMBERS, NameServers  # noqa: E402
 from namespaces import CannotRun, Machine, Switch, check_rights  # noqa: E402
+from peers import Exim, OpenSmtpd, Postfix  # noqa: E402
 from sink import Sink  # noqa: E402
 from trees import ALWAYS, NoTrees, Trees  # noqa: E402
 

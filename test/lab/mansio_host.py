@@ -96,6 +96,7 @@ class MansioHost(Host):
         for name, _ in ways:
             kind, host = name.split("_")
             yield f'  {{ name = "{name}"; domains = [ "{kind}.{host}.lab.test" ]; transport = "{name}"; }},'
+        yield '  { name = "relayed"; domains = [ "relayed.exim.lab.test" ]; transport = "smart_postfix"; },'
         strangers = quoted(f"stranger.{host}.lab.test" for host in OTHERS)
         yield f'  {{ name = "stranger"; domains = [ {strangers} ]; transport = "stranger"; }},'
 

@@ -18,8 +18,9 @@ import socket
 # How a sender has to treat TLS towards these: it must be there, be verified (with the right name, with a wrong one, with a
 # certificate of an unknown authority), not be used, be of one version, or of one that we don't speak.
 TLS_KINDS = ("required.", "verify.", "wrong.", "stranger.", "clear.", "tls12.", "tls13.", "outdated.")
-# Mail for these goes to H as to a smart host, logged in: by a mechanism, or with implicit TLS, or with a password that is none.
-LOGIN_KINDS = ("smart.", "implicit.", "plain.", "login.", "scram.", "cyrus.", "cyrusplain.", "badpass.")
+# Mail for these goes to H as to a smart host, logged in: by a mechanism, or with implicit TLS, or with a password that is none;
+# relayed. is what mansio has postfix relay.
+LOGIN_KINDS = ("smart.", "implicit.", "plain.", "login.", "scram.", "cyrus.", "cyrusplain.", "badpass.", "relayed.")
 KINDS = ("", "bare.", "refuse.", "swallow.", "six.", "lost6.", "bücher.", "xn--bcher-kva.", *TLS_KINDS, *LOGIN_KINDS)
 NUMBERS = {"dns": 53, "mansio": 10, "postfix": 20, "exim": 30, "opensmtpd": 40, "sink": 60, "refuser": 61, "old": 62,
            "dovecot": 70, "testssl": 75}

@@ -1,6 +1,4 @@
 """What mansio's log and queue say of a letter of the lab."""
-import re
-
 from letters import Letter
 
 

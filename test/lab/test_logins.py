@@ -112,6 +112,17 @@ def test_mansio_logs_in_to_a_smart_host(lab, sender, receiver, kind, mechanism):
     assert re.search(said, split(stored)[0].decode()), stored
 
 
+@pytest.mark.parametrize("sender,receiver", [("mansio", "exim")], indirect=True)
+def test_a_smart_host_relays_for_mansio_alone(lab, sender, receiver):
+    """postfix sends it on to exim, since mansio has logged in; it relays for nobody else (test_lab.py)."""
+    letter = send(sender, receiver, "relayed.")
+    stored = receiver.wait_letter("alice", letter)
+    assert same_body(stored, letter)
+    received = re.findall(r"^Received: .*(?:\n[ \t].*)*", split(stored)[0].decode(), re.M)
+    assert [re.search(r"\bby (mx\.\w+)", each)[1] for each in received] == ["mx.exim", "mx.postfix", "mx.mansio"], received
+    assert f"Authenticated sender: {USER}" in received[1]
+
+
 @pytest.mark.parametrize("sender,receiver", [("mansio", "postfix"), ("mansio", "exim")], indirect=True)
 def test_a_password_that_a_smart_host_refuses_puts_mail_off(lab, sender, receiver):
     letter = send(sender, receiver, "badpass.")

@@ -6,7 +6,6 @@ import subprocess
 import pytest
 
 from names import NUMBERS, RESOLVER
-from namespaces import Machine
 
 SEVERITIES = ["OK", "INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"]      # by weight
 # WARN says that a check could not be made: that of tickets is none in TLS 1.3, where they come after the handshake, and s_client

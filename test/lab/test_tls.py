@@ -169,3 +169,9 @@ def test_a_peer_notices_when_mansio_is_not_whom_it_wants(lab, sender, kind):
     noticed = {"postfix": r"Server certificate not (verified|trusted)", "exim": "certificate verification failed|certificate invalid"}[sender.name]
     wait_for(lambda: re.search(noticed, sender.whole_log()), 20, f"a complaint in the log of {sender.name}")
     assert lab.mansio.stored("alice", letter.token) == []
+
+    def is_empty():
+        sender.empty_queue()
+        return not sender.queue()
+
+    wait_for(is_empty, 20, f"the end of the queue of {sender.name}")
