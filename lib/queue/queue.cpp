@@ -230,6 +230,14 @@ event::Task<std::shared_ptr<spool::Message>> Queue::load(Lanes::Started* started
     after->what = After::What::frozen;
     co_return nullptr;
   }
+  if (message->progress.frozen) {
+    // Exim thaws by force, too. The order came while the message was looked at, else admin.cpp had done it.
+    message->progress.frozen = false;
+    log::Notice notice;
+    notice.id = id.text();
+    notice.text = "unfrozen by forced delivery";
+    log.write(std::move(notice));
+  }
   // What recovery knew of its time was only the file's date: the file itself says later (D-121).
   if (started->lane == unsorted_lane() && !forced && !started->entry.hurried && message->progress.next_attempt > now + std::chrono::seconds(1)) {
     after->what = After::What::waits;
