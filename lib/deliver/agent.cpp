@@ -203,7 +203,10 @@ int Agent::serve() {
       slots_.erase(job->message.fd_slot);
       continue;
     }
-    if (!send_answer(channel_, run(*job, std::move(packet->fd)))) return 0;
+    auto answer = run(*job, std::move(packet->fd));
+    // Kept open, the file of a large message would keep its room on the disk after the message is finished.
+    if (job->message.fd_slot == one_off_slot) slots_.erase(one_off_slot);
+    if (!send_answer(channel_, answer)) return 0;
   }
 }
 

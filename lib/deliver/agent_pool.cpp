@@ -9,7 +9,7 @@ namespace {
 // An agent works on one job at a time; a second Maildir job waits in its socket so that it never idles between two.
 // A job that may block (a lock, a program) has its agent to itself.
 constexpr std::size_t depth = 2;
-constexpr std::uint32_t one_off_slot = 0, first_kept_slot = 1, kept_slots = 32;
+constexpr std::uint32_t first_kept_slot = one_off_slot + 1, kept_slots = 32;
 
 AgentKind kind_for(JobKind kind) {
   if (kind == JobKind::password_check) return AgentKind::passwords;

@@ -33,6 +33,7 @@ enum class JobKind : std::uint8_t {
 };
 
 inline constexpr std::uint32_t no_slot = 0xffffffff;
+inline constexpr std::uint32_t one_off_slot = 0;     // of this job alone: the agent closes it before it answers
 
 // Where the content of the message lies: [offset, offset + length) of the descriptor in slot `fd_slot`.
 struct Segment {

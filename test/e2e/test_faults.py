@@ -403,6 +403,25 @@ def test_large_messages_that_do_not_fit_are_refused_cleanly_and_side_by_side(sma
     small_disk.wait_mail(codes.count(250) + 1)
 
 
+def test_a_large_message_that_is_delivered_keeps_no_room_on_the_disk(small_disk):
+    big = b"Subject: big\r\n\r\n" + (b"y" * 998 + b"\r\n") * 2_000
+    with small_disk.connect() as client:
+        assert offer(client, big, ehlo="client.test")[0] == 250
+    small_disk.wait_mail(1)
+    small_disk.wait_idle()
+
+    def held():
+        links = []
+        for pid in small_disk.children().values():
+            for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+                try:
+                    links.append(os.readlink(link))
+                except OSError:      # closed meanwhile
+                    pass
+        return [link for link in links if "/large/" in link]
+    wait_for(lambda: held() == [], what="every descriptor of it to be closed")      # an unlinked file that is open keeps its blocks
+
+
 def test_without_inodes_large_messages_are_refused_and_small_ones_go_through(small_disk):
     space = os.statvfs(small_disk.disk)
     subprocess.run(["nsenter", f"--mount=/proc/{small_disk.parent_pid()}/ns/mnt", "mount", "-o",

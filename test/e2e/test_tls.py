@@ -177,7 +177,7 @@ def test_a_listener_may_ask_for_more_than_the_others(make_house, authority):
             client.file = client.socket.makefile("rb")
             assert client.transaction(f"me{len(verified)}@b.test", ["bob@ex.test"], LETTER)[0] == 250
     house.wait_mail(2)
-    lines = [line for line in house.log().splitlines() if " <= me" in line]
+    lines = wait_for(lambda: (found := [line for line in house.log().splitlines() if " <= me" in line])[1:] and found, what="both lines")
     assert ' CV=yes DN="CN=client.test" ' in lines[0] and " CV=" not in lines[1], lines
 
 
