@@ -159,7 +159,9 @@ event::Task<Status> SessionHandler::rcpt(smtp::RcptArguments arguments) {
     co_return judged.status;
   }
   Status within = judge_quota(transaction_->envelope.recipients.size());
-  if (within.ok() && service_->submission && receiver_.sendable && verdict.standing == route::Standing::remote) {
+  // A program of this machine has no author at hand, and must not wait for DNS: its mail is returned instead.
+  bool judged_now = service_->submission && !service_->local && receiver_.sendable;
+  if (within.ok() && judged_now && verdict.standing == route::Standing::remote) {
     // RFC 6409 §5: what can't be sent is refused while its author is there, not returned later.
     Status possible = co_await receiver_.sendable(*address, std::move(sender_again));
     if (possible.permanent()) within = possible;
