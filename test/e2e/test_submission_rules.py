@@ -371,3 +371,11 @@ def test_a_header_just_below_the_limit_is_taken(plain_house):
 def test_nothing_went_wrong_meanwhile(plain_house):
     plain_house.wait_idle()
     assert plain_house.log("paniclog") == "" and " ** " not in plain_house.log()
+
+
+def test_a_program_of_this_machine_hears_of_mail_that_can_not_be_sent_by_a_bounce(make_house):
+    with contextlib.closing(Names()) as names:
+        house = make_house(dns='dns = { servers = [ "127.0.0.1:%d" ]; timeout = "500ms"; attempts = 1; };' % names.port, internet="port = 25;")
+        with Raw(0, path=house.directory / "run" / "submit.sock") as client:
+            assert client.transaction("", ["x@nosuch.test"], WHOLE)[0] == 250         # "<>": what fails is kept, not returned
+        house.wait_log(r" \*\* x@nosuch\.test .*550 5\.1\.2 ")
