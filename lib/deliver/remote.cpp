@@ -1,5 +1,7 @@
 #include "deliver/remote.hpp"
 
+#include "net/tls_log.hpp"
+
 #include <algorithm>
 #include <set>
 
@@ -17,16 +19,6 @@ std::string wire_address(const mail::Address& address, bool smtputf8) {
 
 bool ascii_local_part(const mail::Address& address) {
   return std::ranges::all_of(address.local().value(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
-std::optional<log::Tls> log_tls(const net::TlsInfo* tls) {
-  if (tls == nullptr) return std::nullopt;
-  log::Tls out;
-  out.version = tls->version;
-  out.cipher = tls->cipher;
-  out.bits = tls->bits;
-  out.verified = tls->verified;
-  return out;
 }
 
 // RFC 4954 §5: who the message is from is told on when a client said it that had logged in; of others it is told that nobody knows.
@@ -96,7 +88,8 @@ event::Task<bool> Remote::transact(const RemoteRequest* request, Session* sessio
   std::size_t count = request->recipients.size();
   outcome->host = session->host;
   outcome->ours.assign(count, false);
-  outcome->tls = log_tls(session->client.tls());
+  outcome->tls.reset();
+  if (const net::TlsInfo* tls = session->client.tls()) outcome->tls = net::log_fields(*tls);
   outcome->auth = session->client.auth();
   outcome->pipelining = offered.pipelining;
   outcome->chunking = offered.chunking;

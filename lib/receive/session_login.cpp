@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "event/timer.hpp"
 #include "mail/submission.hpp"
+#include "net/tls_log.hpp"
 #include "receive/session_handler.hpp"
 
 namespace mansio::receive {
@@ -91,12 +92,8 @@ Status SessionHandler::judge_quota(std::size_t recipients) const {
 
 std::optional<log::Tls> SessionHandler::log_tls() const {
   if (tls_ == nullptr) return std::nullopt;
-  log::Tls out;
-  out.version = tls_->version;
-  out.cipher = tls_->cipher;
-  out.bits = tls_->bits;
+  log::Tls out = net::log_fields(*tls_);
   out.server_name = tls_->server_name;
-  if (tls_->peer_certificate) out.verified = tls_->verified;
   out.subject = tls_->subject;
   return out;
 }
