@@ -89,6 +89,8 @@ event::Task<Result<std::shared_ptr<Message>>> Spool::load(QueueId id) {
   auto message = co_await files_.run(work);
   if (message) co_return message;
   Fault fault = message.error().fault();
+  // Finished while it was read: its large file went in the middle, and nothing is wrong with that.
+  if (fault == Fault::invalid && !contains(id)) co_return fail(Fault::not_found, "finished meanwhile");
   if (fault == Fault::invalid) {
     std::string why = message.error().text();
     co_await give_up_unreadable(id, std::move(entry), std::move(why));

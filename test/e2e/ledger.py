@@ -364,7 +364,8 @@ class Scene:
         assert self.mansio.stop() == 0
         spool = pathlib.Path(f"{self.root}{self.mansio.directory}") / "spool" / "0"
         mail = pathlib.Path(f"{self.root}{self.mansio.mail}")
-        assert list((spool / "corrupt").iterdir()) == []
+        corrupt = {file.name: file.stat().st_size for file in (spool / "corrupt").iterdir()}
+        assert corrupt == {}, (corrupt, self.mansio.log("paniclog"))
         ids = {m["id"] for m in queue}
         assert {file.name for file in (spool / "large").iterdir()} <= ids
         files = {file.name: file for file in (spool / "deferred").glob("*/*")}

@@ -37,6 +37,35 @@ TEST_CASE("a queued message that is loaded again knows what was settled in this 
   }
 }
 
+TEST_CASE("a large message that is finished while somebody reads it is gone, not broken") {
+  for (bool deferred : {false, true}) {
+    ScratchDirectory scratch;
+    Store store(scratch / "0");
+    store.recover();
+    for (int round = 0; round < 60; ++round) {
+      auto stored = store.commit(1, text_of(300 << 10, 1));
+      REQUIRE(stored.has_value());
+      QueueId id = (*stored)->id;
+      if (deferred) REQUIRE(store.defer(*stored).has_value());
+      std::shared_ptr<Message> message = *store.load(id);
+      settle_one(*message, 0);
+      Result<> finished = fail(Fault::system, "never came back");
+      std::vector<std::optional<Stored>> loaded(20);
+      store.on.scope.spawn(finish_into(store.spool.get(), message, &finished));
+      for (auto& one : loaded) store.on.scope.spawn(load_into(store.spool.get(), id, &one));
+      while (store.on.scope.running() != 0) store.on.loop.run();
+      REQUIRE(finished.has_value());
+      for (const auto& one : loaded) {
+        REQUIRE(one.has_value());
+        if (!one->has_value()) CHECK(one->error().fault() == Fault::not_found);
+      }
+    }
+    CHECK(store.notices == std::vector<std::string>());
+    CHECK(files_in(scratch / "0/corrupt").empty());
+    CHECK(store.spool->messages() == 0);
+  }
+}
+
 TEST_CASE("settles of one message that run at the same time all count, in the journal and in deferred/") {
   for (bool deferred : {false, true}) {
     ScratchDirectory scratch;
