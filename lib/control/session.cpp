@@ -17,10 +17,10 @@ struct CommandRow {
   const char* name;
   Who who;
   event::Task<> (Session::*answer)();
-  static const std::array<CommandRow, 7> rows;
+  static const std::array<CommandRow, 18> rows;
 };
 
-const std::array<CommandRow, 7> CommandRow::rows{{
+const std::array<CommandRow, 18> CommandRow::rows{{
     {"queue_list", Who::anybody, &Session::queue_list},
     {"queue_count", Who::anybody, &Session::queue_count},
     {"queue_run", Who::admin, &Session::queue_run},
@@ -28,6 +28,17 @@ const std::array<CommandRow, 7> CommandRow::rows{{
     {"queue_show", Who::anybody, &Session::queue_show},
     {"route", Who::anybody, &Session::route},
     {"reload_aliases", Who::admin, &Session::reload_aliases},
+    {"queue_select", Who::admin, &Session::queue_select},
+    {"queue_summary", Who::admin, &Session::queue_summary},
+    {"status", Who::admin, &Session::status},
+    {"sessions", Who::admin, &Session::sessions},
+    {"session_kill", Who::admin, &Session::session_kill},
+    {"pause", Who::admin, &Session::pause},
+    {"resume", Who::admin, &Session::resume},
+    {"trace", Who::admin, &Session::trace},
+    {"why", Who::admin, &Session::why},
+    {"metrics", Who::admin, &Session::metrics},
+    {"reload", Who::admin, &Session::reload},
 }};
 
 event::Task<> Session::run() {
@@ -106,6 +117,11 @@ void Session::refuse(const std::string& text) {
   Json object;
   object["error"] = text;
   end(std::move(object));
+}
+
+event::Task<> Session::reload() {
+  refuse("not available yet");
+  co_return;
 }
 
 event::Task<> Session::reload_aliases() {

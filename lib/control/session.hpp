@@ -54,6 +54,22 @@ class Session {
   event::Task<> route();
   event::Task<> show_hosts(std::shared_ptr<const config::Transport> transport, mail::Address address, Status* status);
   event::Task<> reload_aliases();
+  event::Task<> reload();
+  // queue_selection.cpp
+  event::Task<> queue_select();
+  event::Task<> queue_summary();
+  // status_commands.cpp
+  event::Task<> status();
+  event::Task<> metrics();
+  // session_commands.cpp
+  event::Task<> sessions();
+  event::Task<> session_kill();
+  event::Task<> trace();
+  // pause_commands.cpp
+  event::Task<> pause();
+  event::Task<> resume();
+  // why_commands.cpp
+  event::Task<> why();
 
   // Of the request: "" or false when it isn't there or is something else.
   std::string text_of(const char* key) const;

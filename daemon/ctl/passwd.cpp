@@ -1,3 +1,4 @@
+#include <CLI/CLI.hpp>
 #include <bsd/readpassphrase.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -6,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -16,13 +18,18 @@
 #include "config/reader.hpp"
 #include "crypto/password.hpp"
 #include "crypto/secret.hpp"
+#include "ctl/command.hpp"
 #include "identity.hpp"
-#include "mansioctl.hpp"
 #include "table/list.hpp"
 #include "table/passwd_edit.hpp"
 
-namespace mansio::daemon {
+namespace mansio::ctl {
 namespace {
+
+struct PasswdArguments {
+  std::string config_file, user, file, scheme = "SCRAM-SHA-256";
+  bool remove = false, from_stdin = false, json = false;
+};
 
 // A failure with the exit status that tells of it.
 struct Refused {
@@ -36,8 +43,8 @@ using Tried = std::expected<T, Refused>;
 std::unexpected<Refused> refuse(int status, std::string text) { return std::unexpected<Refused>(Refused{status, std::move(text)}); }
 
 std::unexpected<Refused> refuse(const Error& error) {
-  if (error.sys() == EACCES || error.sys() == EPERM || error.sys() == EROFS) return refuse(ctl::denied, error.text());
-  return refuse(error.fault() == Fault::busy ? ctl::busy : ctl::io, error.text());
+  if (error.sys() == EACCES || error.sys() == EPERM || error.sys() == EROFS) return refuse(denied, error.text());
+  return refuse(error.fault() == Fault::busy ? busy : io, error.text());
 }
 
 struct Place {
@@ -55,13 +62,13 @@ Tried<Place> find_place(const PasswdArguments& arguments) {
     const config::Config& config = **parsed;
     out.default_domain = config.mail_name;
     if (out.file.empty() && config.auth.users == config::AuthUsers::passwd_file) out.file = config.auth.source;
-    auto user = find_service_user(config);
+    auto user = daemon::find_service_user(config);
     if (user && user->switches) out.group = user->gid;
   } else if (out.file.empty()) {
-    return refuse(ctl::config, parsed.error().front().message());
+    return refuse(config, parsed.error().front().message());
   }
   if (out.file.empty()) {
-    return refuse(ctl::config, fmt::format("{}: auth.users names no users file (\"passwd-file:PATH\"): say which with --file", arguments.config_file));
+    return refuse(config, fmt::format("{}: auth.users names no users file (\"passwd-file:PATH\"): say which with --file", arguments.config_file));
   }
   std::array<char, PATH_MAX> real{};
   if (::realpath(out.file.c_str(), real.data()) != nullptr) out.file = real.data();
@@ -92,8 +99,8 @@ Tried<crypto::Secret> ask_on_terminal(const std::string& prompt) {
   crypto::Secret out(read ? std::string_view(buffer.data()) : std::string_view());
   ::explicit_bzero(buffer.data(), buffer.size());
   if (read) return out;
-  if (sys == EINTR) return refuse(ctl::failed, "interrupted: nothing was changed");
-  return refuse(ctl::usage, "there is no terminal to ask for the password on: give it on standard input, with --stdin");
+  if (sys == EINTR) return refuse(failed, "interrupted: nothing was changed");
+  return refuse(usage, "there is no terminal to ask for the password on: give it on standard input, with --stdin");
 }
 
 Tried<crypto::Secret> get_password(const PasswdArguments& arguments) {
@@ -102,7 +109,7 @@ Tried<crypto::Secret> get_password(const PasswdArguments& arguments) {
   if (!once) return once;
   auto twice = ask_on_terminal("Once more: ");
   if (!twice) return twice;
-  if (once->view() != twice->view()) return refuse(ctl::failed, "the two are not the same: nothing was changed");
+  if (once->view() != twice->view()) return refuse(failed, "the two are not the same: nothing was changed");
   return once;
 }
 
@@ -114,7 +121,7 @@ Tried<UniqueFd> lock_directory(const std::string& file) {
   if (!fd) return refuse(fd.error());
   for (int left = 200; ::flock(fd->get(), LOCK_EX | LOCK_NB) != 0; --left) {
     if (errno != EWOULDBLOCK && errno != EINTR) return refuse(Error::from_errno(errno, "lock " + directory));
-    if (left == 0) return refuse(ctl::busy, directory + " is locked by another mansioctl: try again");
+    if (left == 0) return refuse(busy, directory + " is locked by another mansioctl: try again");
     ::usleep(50'000);
   }
   return std::move(*fd);
@@ -135,8 +142,8 @@ Tried<table::EditedPasswd> edit(const PasswdArguments& arguments, const Place& p
   }
   auto edited = arguments.remove ? table::remove_user(text, arguments.user, place.default_domain)
                                  : table::set_password(text, arguments.user, place.default_domain, entry);
-  if (!edited) return refuse(ctl::usage, edited.error().text());
-  if (edited->change == table::PasswdChange::none) return refuse(ctl::failed, fmt::format("{}: no user \"{}\"", place.file, escape(arguments.user, 80)));
+  if (!edited) return refuse(usage, edited.error().text());
+  if (edited->change == table::PasswdChange::none) return refuse(failed, fmt::format("{}: no user \"{}\"", place.file, escape(arguments.user, 80)));
   mode_t mode = exists ? st.st_mode & 07777 : 0640;
   uid_t owner = exists ? st.st_uid : static_cast<uid_t>(-1);
   gid_t group = exists ? st.st_gid : place.group.value_or(static_cast<gid_t>(-1));
@@ -155,27 +162,46 @@ void tell(const PasswdArguments& arguments, const Place& place, const table::Edi
 
 Tried<table::EditedPasswd> change(const PasswdArguments& arguments, const Place& place) {
   // A name or scheme that can't be is told before a password is asked for.
-  if (auto named = table::set_password("", arguments.user, "", ""); !named) return refuse(ctl::usage, named.error().text());
+  if (auto named = table::set_password("", arguments.user, "", ""); !named) return refuse(usage, named.error().text());
   if (arguments.remove) return edit(arguments, place, "");
-  if (auto made = crypto::make_password_entry(arguments.scheme, "x"); !made) return refuse(ctl::usage, made.error().text());
+  if (auto made = crypto::make_password_entry(arguments.scheme, "x"); !made) return refuse(usage, made.error().text());
   auto password = get_password(arguments);
   if (!password) return std::unexpected(password.error());
   auto entry = crypto::make_password_entry(arguments.scheme, password->view());
-  if (!entry) return refuse(ctl::failed, entry.error().text());
+  if (!entry) return refuse(failed, entry.error().text());
   return edit(arguments, place, *entry);
 }
 
-}  // namespace
-
-int run_passwd(const PasswdArguments& arguments) {
+int run(const PasswdArguments& arguments) {
   auto place = find_place(arguments);
   auto edited = place ? change(arguments, *place) : std::unexpected(place.error());
   if (edited) {
     tell(arguments, *place, *edited);
-    return ctl::done;
+    return done;
   }
   fmt::print(stderr, "mansioctl: {}\n", edited.error().text);
   return edited.error().status;
 }
 
-}  // namespace mansio::daemon
+}  // namespace
+
+void add_passwd(CLI::App& app, Invocation& invocation) {
+  static PasswdArguments passwd;
+  auto* verb = app.add_subcommand("passwd", "set the password of a user in the users file, or take the user out");
+  verb->add_option("user", passwd.user, "the name, with or without @domain")->required();
+  verb->add_option("--file", passwd.file, "the users file, instead of the one that the configuration names");
+  auto* scheme = verb->add_option("--scheme", passwd.scheme, "how the password is kept")->capture_default_str();
+  auto* remove = verb->add_flag("--delete", passwd.remove, "take the user out");
+  auto* from_stdin = verb->add_flag("--stdin", passwd.from_stdin, "read the password as one line from standard input");
+  remove->excludes(scheme)->excludes(from_stdin);
+  verb->callback([&invocation] {
+    invocation.chosen = [&invocation] {
+      passwd.config_file = invocation.config_file;
+      passwd.json = invocation.json;
+      std::ranges::transform(passwd.scheme, passwd.scheme.begin(), ascii_upper);
+      return run(passwd);
+    };
+  });
+}
+
+}  // namespace mansio::ctl

@@ -1,0 +1,44 @@
+// mansioctl: see man/mansioctl.8. This file reads the command line; each command is a file beside it.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "ctl/command.hpp"
+
+namespace {
+
+using namespace mansio::ctl;
+
+int run(int argc, char** argv) {
+  CLI::App app("control of mansio");
+  Invocation invocation;
+  invocation.config_file = MANSIO_CONFIG;
+  app.set_version_flag("--version,-V", "mansioctl " MANSIO_VERSION);
+  app.add_option("-c,--config", invocation.config_file, "configuration file")->capture_default_str();
+  app.add_flag("--json", invocation.json, "JSON objects on standard output, one a line");
+  app.require_subcommand(1);
+  app.fallthrough();                       // --config and --json may follow the command
+  add_passwd(app, invocation);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ExtrasError&) {
+    // It may be a password, typed where none is taken: not repeated.
+    fmt::print(stderr, "mansioctl: more words than are taken (a password is never one of them); see mansioctl --help\n");
+    return usage;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? done : usage;
+  }
+  std::error_code unknown;
+  auto absolute = std::filesystem::absolute(invocation.config_file, unknown);
+  if (!unknown) invocation.config_file = absolute.string();
+  return invocation.chosen();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int status = run(argc, argv);
+  if (std::fflush(stdout) != 0 && status == done) return io;
+  return status;
+}
