@@ -82,6 +82,17 @@ class Mansio:
         self.ports = []
         self.output = ""
 
+    def ctl(self, *words, input=None, timeout=60, env=None):
+        """mansioctl for this daemon; gives the CompletedProcess with text."""
+        return subprocess.run([str(BUILD / "daemon" / "mansioctl"), *map(str, words), "--config", str(self.config)], input=input,
+                              capture_output=True, text=True, timeout=timeout, env=dict(self.env, **(env or {})))
+
+    def ctl_json(self, *words, **options):
+        """The objects that mansioctl --json prints; it must succeed."""
+        out = self.ctl(*words, "--json", **options)
+        assert out.returncode == 0, (out.returncode, out.stdout, out.stderr)
+        return [json.loads(line) for line in out.stdout.splitlines()]
+
     # ---- the process
 
     def start(self, timeout=30):
