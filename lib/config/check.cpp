@@ -13,15 +13,6 @@
 
 namespace mansio::config {
 
-Place Places::at(std::string_view path) const {
-  while (!path.empty()) {
-    if (auto it = places_.find(path); it != places_.end()) return it->second;
-    auto up = path.find_last_of(".[");
-    path = up == std::string_view::npos ? std::string_view() : path.substr(0, up);
-  }
-  return {main_file_, 1};
-}
-
 void Checker::domain(const std::string& path, std::string& name) {
   if (name.empty() && !places_.has(path)) return;          // missing, which was said already
   auto canonical = canonical_domain(name);

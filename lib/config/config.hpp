@@ -188,8 +188,11 @@ struct RetryRule {
 enum class LogFormat : std::uint8_t { text, json, both };
 enum class BareNewline : std::uint8_t { reject, normalize };
 
+class Places;                                // config/places.hpp
+
 struct Config {
   std::string file;                          // absolute path of the main file
+  std::shared_ptr<const Places> places;      // where each setting was given; null: it was read from no files
   std::string host_name, mail_name, postmaster;
   std::string run_as;                        // "": stay the calling user
   std::string spool_directory, log_directory, run_directory;

@@ -110,6 +110,7 @@ void Reader::finish(bool complete) {
   if (!complete) return;                // what is missing may stand in the file that could not be read
   if (!places_.has("version")) problem({main_file_, 1}, "version is missing: write \"version = 1;\" at the top");
   check(config, places_, problems);
+  config.places = std::make_shared<const Places>(std::move(places_));
 }
 
 void fill_from_machine(Config& config, const MachineFacts& facts) {
