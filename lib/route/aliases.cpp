@@ -51,6 +51,7 @@ void read_entry(std::string_view entry, std::size_t line, ParsedAliases& out) {
     targets.problems.push_back({line, fmt::format("\"{}\" leads nowhere: write :blackhole: to throw its mail away", *key)});
     targets.list.emplace_back();
     targets.list.back().text = "the alias leads nowhere";
+    targets.list.back().line = static_cast<std::uint32_t>(line);
   }
   out.problems.insert(out.problems.end(), targets.problems.begin(), targets.problems.end());
   if (!out.table.insert(*key, std::move(targets.list))) {

@@ -22,6 +22,11 @@ class AliasTable {
       for (auto& target : targets) visit(target);
     }
   }
+  // (key, targets), in no order.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const auto& [key, targets] : entries_) visit(key, targets);
+  }
 
  private:
   std::unordered_map<std::string, std::vector<Target>> entries_;

@@ -61,8 +61,12 @@ event::Task<> Expansion::run() {
 }
 
 event::Task<> Expansion::step(Work work) {
+  std::optional<mail::Address> asked;
+  if (record_ != nullptr) asked = work.address;
   work.address = canonical_address(tables_, options_, std::move(work.address));
   bool ours = tables_.local.matches(work.address.domain().key()) || is_postmaster(tables_, work.address);
+  under_ = work.step;
+  if (asked) note_address(*asked, work.address, ours);
   if (ours) co_await step_local(work);
   else co_await step_elsewhere(work);
 }
@@ -81,6 +85,7 @@ event::Task<> Expansion::step_local(const Work& work) {
       co_return;
     }
     if (search == Search::unknown) continue;
+    if (record_ != nullptr) note_user(name, found);
     if (!work.exact && found.system && forward(work, *found.system)) co_return;
     deliver(work, name, found);
     co_return;
@@ -173,7 +178,11 @@ bool Expansion::try_alias(const std::string& key, const Work& work, bool* looped
     *looped = true;
     return false;
   }
-  if (!opened_.insert(mark).second) return true;     // its members are on their way already
+  if (!opened_.insert(mark).second) {                // its members are on their way already
+    if (record_ != nullptr) note_end(Step::Kind::again, "alias " + key);
+    return true;
+  }
+  if (record_ != nullptr) note_alias(key, *targets);
   expand(*targets, work, std::make_shared<Trail>(work.trail, mark));
   return true;
 }
@@ -218,11 +227,17 @@ void Expansion::include(const Target& target, const Work& work, const std::share
   auto file = tables_.includes.find(target.text);
   if (file == tables_.includes.end()) return refuse(work.address, Status(451, 3, 0, "a list of the alias can't be read at the moment"));
   auto mark = "include " + target.text;
-  if (leads_back(trail, mark) || !opened_.insert(mark).second) return;
+  if (leads_back(trail, mark) || !opened_.insert(mark).second) {
+    if (record_ != nullptr) note_end(Step::Kind::again, target.text);
+    return;
+  }
   // Nested includes are opened here and now, so they count against the depth.
   Work deeper(work.address, work.trail, work.depth + 1, false);
   if (deeper.depth > max_depth) return stop("the lists of an alias are nested too deep");
+  std::size_t here = under_;
+  note(Step::Kind::include, target.text, "");
   expand(file->second, deeper, std::make_shared<Trail>(trail, mark));
+  under_ = here;
 }
 
 // True when the mail goes where ~/.forward says. Only addresses may stand there: a user's programs and files are the
@@ -232,7 +247,11 @@ bool Expansion::forward(const Work& work, const User& user) {
   if (!user.forward || leads_back(work.trail, mark)) return false;
   auto targets = parse_target_file(*user.forward);
   if (targets.list.empty()) return false;
-  if (!opened_.insert(mark).second) return true;
+  if (!opened_.insert(mark).second) {
+    if (record_ != nullptr) note_end(Step::Kind::again, "~/.forward of " + user.name);
+    return true;
+  }
+  note(Step::Kind::forward, user.name, user.home + "/.forward");
   bool plain = targets.problems.empty() && std::ranges::all_of(targets.list, [](const Target& target) {
     return target.kind == TargetKind::address || target.kind == TargetKind::name;
   });
@@ -245,6 +264,7 @@ bool Expansion::forward(const Work& work, const User& user) {
 bool Expansion::try_main_domain(const Work& work) {
   auto main = mail::Domain::parse(tables_.config->mail_name);
   if (!main || *main == work.address.domain() || !tables_.local.matches(main->key())) return false;
+  note(Step::Kind::main_domain, main->key(), place_of("mail_name"));
   push(mail::Address(work.address.local(), std::move(*main)), work, work.trail, work.exact);
   return true;
 }
@@ -255,6 +275,7 @@ void Expansion::nobody(const Work& work, bool looped) {
     bool bare = setting.find('@') == std::string::npos;
     auto address = mail::Address::parse(bare ? setting + "@" + tables_.config->mail_name : setting);
     if (!address) return refuse(work.address, Status(451, 3, 5, "the setting postmaster is no address"));   // RFC 3463 §3.4
+    note(Step::Kind::postmaster, setting, place_of("postmaster"));
     return push(std::move(*address), work, std::make_shared<Trail>(work.trail, "postmaster"), false);
   }
   if (looped) return refuse(work.address, Status(550, 4, 6, "the aliases of this address form a loop"));      // RFC 3463 §3.5
@@ -266,21 +287,30 @@ void Expansion::push(mail::Address address, const Work& from, std::shared_ptr<co
   if (from.depth >= max_depth) return stop("the aliases of this address are nested too deep");
   if (++steps_ > max_steps) return stop("the aliases of this address lead to too many others");
   queue_.emplace_back(std::move(address), std::move(trail), from.depth + 1, exact);
+  queue_.back().step = under_;
 }
 
 void Expansion::add(Destination destination) {
-  if (stopped_ || !places_.insert(destination.key()).second) return;
+  if (stopped_) return;
+  bool fresh = places_.insert(destination.key()).second;
+  if (record_ != nullptr) note_end(fresh ? Step::Kind::destination : Step::Kind::again, destination.path.empty() ? destination.address.text() : destination.path);
+  if (!fresh) return;
   if (result_.destinations.size() == max_destinations) return stop("the aliases of this address lead to too many mailboxes");
   result_.destinations.push_back(std::move(destination));
 }
 
 void Expansion::refuse(const mail::Address& address, Status status) {
-  if (!stopped_ && result_.refusals.size() < max_destinations) result_.refusals.emplace_back(address, std::move(status));
+  if (stopped_ || result_.refusals.size() >= max_destinations) return;
+  if (record_ != nullptr) note_end(Step::Kind::refusal, status.line());
+  result_.refusals.emplace_back(address, std::move(status));
 }
 
 void Expansion::stop(const char* why) {
   if (stopped_) return;
   result_ = Resolution();
+  if (record_ != nullptr) record_->clear();
+  under_ = Step::none;
+  note(Step::Kind::address, original_.text(), "");
   refuse(original_, Status(550, 4, 6, why));
   queue_.clear();
   stopped_ = true;

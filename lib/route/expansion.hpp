@@ -27,6 +27,7 @@ class Expansion {
 
   event::Task<> run();
   Resolution take() { return std::move(result_); }
+  void record(std::vector<Step>* steps) { record_ = steps; }     // before run(); outlives it
 
  private:
   struct Work {
@@ -36,6 +37,7 @@ class Expansion {
     int depth;
     bool exact;                   // "\name": no alias, no ~/.forward
     bool bare = false;            // a name without a domain, tried in the domain of the alias
+    std::size_t step = Step::none;     // that led to it
   };
 
   // One name a local address may stand for: "name+detail", then "name".
@@ -75,6 +77,14 @@ class Expansion {
   void push(mail::Address address, const Work& from, std::shared_ptr<const Trail> trail, bool exact);
   void stop(const char* why);
 
+  // recording.cpp: what goes into record_; nothing when nobody asked. The new step is `under_` from then on.
+  void note(Step::Kind kind, std::string_view text, std::string_view place);
+  void note_end(Step::Kind kind, std::string_view text);        // nothing follows from it
+  void note_address(const mail::Address& asked, const mail::Address& address, bool ours);
+  void note_alias(const std::string& key, const std::vector<Target>& targets);
+  void note_user(const Name& name, const Found& found);
+  std::string place_of(std::string_view setting) const;
+
   std::vector<Name> names_of(const mail::Address& address) const;
   std::vector<std::string> environment(const mail::Address& address, const std::string& detail) const;
   bool is_candidate(std::size_t route, const std::string& domain, bool ours) const;
@@ -93,6 +103,8 @@ class Expansion {
   std::map<std::string, std::optional<User>> asked_;
   std::size_t steps_ = 0;
   bool stopped_ = false;
+  std::vector<Step>* record_ = nullptr;
+  std::size_t under_ = Step::none;            // the step that what comes now follows from
   Resolution result_;
 };
 

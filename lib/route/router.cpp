@@ -50,4 +50,11 @@ event::Task<Resolution> Router::resolve(mail::Address recipient, std::string sen
   co_return expansion.take();
 }
 
+event::Task<Resolution> Router::explain(mail::Address recipient, std::string sender, std::vector<Step>* steps) {
+  Expansion expansion(*tables_, users_, options_, std::move(recipient), std::move(sender), false);
+  expansion.record(steps);
+  co_await expansion.run();
+  co_return expansion.take();
+}
+
 }  // namespace mansio::route

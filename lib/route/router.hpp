@@ -13,6 +13,7 @@
 
 #include "base/status.hpp"
 #include "route/destination.hpp"
+#include "route/steps.hpp"
 #include "route/tables.hpp"
 
 namespace mansio::route {
@@ -55,6 +56,8 @@ class Router {
   // `sender`: as in the envelope, "" for <>.
   event::Task<Verdict> verify(mail::Address address, std::string sender);
   event::Task<Resolution> resolve(mail::Address recipient, std::string sender);
+  // resolve() with the way it went in `steps`, which outlives it.
+  event::Task<Resolution> explain(mail::Address recipient, std::string sender, std::vector<Step>* steps);
 
   // RFC 5321 §4.5.1: <postmaster> without a domain is this address. Always accepted.
   const mail::Address& postmaster() const noexcept { return postmaster_; }

@@ -150,7 +150,9 @@ class Loader {
   void disarm(const std::string& path, Target& target) {
     if (target.kind != TargetKind::command && target.kind != TargetKind::file) return;
     out_.problems.push_back(fmt::format("{}: commands and files are not used from this file: only root may own and write it", path));
+    auto line = target.line;
     target = Target();
+    target.line = line;
     target.text = "the alias may not run programs or write files";
   }
 

@@ -116,6 +116,7 @@ std::optional<std::vector<std::string>> split_words(std::string_view text) {
 void parse_items(std::string_view text, std::size_t line, Targets& out) {
   while (!text.empty()) {
     if (auto rest = reading_to_the_end(trim(text))) {
+      rest->line = static_cast<std::uint32_t>(line);
       out.list.push_back(std::move(*rest));
       return;
     }
@@ -130,6 +131,7 @@ void parse_items(std::string_view text, std::size_t line, Targets& out) {
       reader.target = Target();
       reader.target.text = "an entry of the alias could not be read";
     }
+    reader.target.line = static_cast<std::uint32_t>(line);
     out.list.push_back(std::move(reader.target));
   }
 }

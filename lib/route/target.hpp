@@ -21,6 +21,7 @@ enum class TargetKind : std::uint8_t { address, name, command, file, include, bl
 struct Target {
   TargetKind kind = TargetKind::defer;
   bool exact = false;                      // "\name": the mailbox itself
+  std::uint32_t line = 0;                  // of the file it stands in; an alias that goes on: its first
   std::optional<mail::Address> address;    // kind address
   std::string text;                        // name; path of file and include; text of fail and defer
   std::vector<std::string> command;        // argv, the first an absolute path
