@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "base/status.hpp"
+#include "route/router.hpp"
 
 namespace mansio::policy {
 
@@ -22,8 +23,16 @@ struct RecipientFacts {
   bool client_may_relay = false;    // of relay_from, or a local user, or authenticated
 };
 
+// What the router's answer comes to.
+RecipientFacts facts_of(const route::Verdict& verdict);
+
+// Which check decided.
+enum class Rule : std::uint8_t { no_such_user, not_known, ours, relay_to, may_relay, no_relay };
+const char* word_of(Rule rule);        // "no_such_user", "not_known", ...
+
 struct Verdict {
-  Verdict(Status s, const char* r) : status(std::move(s)), reason(r) {}
+  Verdict(Rule which, Status s, const char* r) : rule(which), status(std::move(s)), reason(r) {}
+  Rule rule;
   Status status;
   const char* reason;           // for the log's "rejected RCPT <…>: "; "" when accepted
 };

@@ -131,18 +131,6 @@ event::Task<Status> SessionHandler::mail(smtp::MailArguments arguments) {
   co_return Status(250, 1, 0, "OK");
 }
 
-static policy::RecipientFacts facts_of(const route::Verdict& verdict) {
-  using From = route::Standing;
-  switch (verdict.standing) {
-    case From::local: return policy::RecipientFacts(policy::Standing::deliverable, Status());
-    case From::relay: return policy::RecipientFacts(policy::Standing::relay_domain, Status());
-    case From::remote: return policy::RecipientFacts(policy::Standing::elsewhere, Status());
-    case From::refused: break;
-  }
-  auto standing = verdict.status.temporary() ? policy::Standing::unknown : policy::Standing::refused;
-  return policy::RecipientFacts(standing, verdict.status);
-}
-
 event::Task<Status> SessionHandler::rcpt(smtp::RcptArguments arguments) {
   std::optional<mail::Address> address = std::move(arguments.path);
   if (!address) {
@@ -151,7 +139,7 @@ event::Task<Status> SessionHandler::rcpt(smtp::RcptArguments arguments) {
   std::string sender = transaction_->envelope.sender_text();
   std::string sender_again = sender;
   auto verdict = co_await router_->verify(*address, std::move(sender));
-  policy::RecipientFacts facts = facts_of(verdict);
+  policy::RecipientFacts facts = policy::facts_of(verdict);
   facts.client_may_relay = may_relay_;
   policy::Verdict judged = policy::judge_recipient(facts);
   if (!judged.status.ok()) {

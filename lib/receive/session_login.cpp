@@ -3,8 +3,8 @@
 
 #include "base/text.hpp"
 #include "event/timer.hpp"
-#include "mail/submission.hpp"
 #include "net/tls_log.hpp"
+#include "policy/sender.hpp"
 #include "receive/session_handler.hpp"
 
 namespace mansio::receive {
@@ -59,22 +59,15 @@ event::Task<> SessionHandler::auth_failed(std::string_view mechanism, sasl::Fail
 
 // May the login write this address, as envelope sender, From or Sender? nullopt: "<>" of the envelope.
 bool SessionHandler::may_send_as(const std::optional<mail::Address>& address) const {
-  const config::Submission& rules = config_->submission;
-  if (login_.empty() || rules.senders == config::Senders::any) return true;
-  if (rules.senders == config::Senders::own) {
-    auto own = mail::login_address(login_, *mail::Domain::parse(config_->mail_name));
-    return address ? own && address->key() == own->key() : true;
-  }
   auto login = receiver_.login();
-  if (!login || !login->senders) return false;
-  return login->senders->allows(login_, address ? address->local().value() : "", address ? address->domain().key() : "");
+  return policy::may_send_as(*config_, login ? login->senders.get() : nullptr, login_, address);
 }
 
 // RFC 6409 §6.1, and the hour's quota.
 Status SessionHandler::judge_sender(const std::optional<mail::Address>& sender) const {
-  if (!may_send_as(sender)) {
-    return Status(550, 7, 1, fmt::format("{} may not send as <{}>", escape(login_, 80), sender ? sender->text() : std::string()));
-  }
+  auto login = receiver_.login();
+  Status allowed = policy::judge_sender(*config_, login ? login->senders.get() : nullptr, login_, sender);
+  if (!allowed.ok()) return allowed;
   auto most = config_->submission.messages_per_hour;
   if (login_.empty() || most == 0) return Status();
   auto sent = receiver_.quota.last_hour(login_, std::chrono::steady_clock::now());
