@@ -47,6 +47,16 @@ std::span<const Target> targets() {
        {"mansio-envelope 1\nreceived: 1700000000.000000001\nsender: \"a\\x5c\\x5cb\"@c.test\nbody: 8bitmime\nret: full\nsmtputf8: yes\n"
         "envid: x\nhelo: h\\x0a\nclient-port: 25\nrecipient: a@b.test\norcpt: rfc822;a\nnotify: success,delay\nrecipient: c@d.test\n\n"}},
       {"header", header, {"Received: a\r\n b\r\nMessage-ID : <a@b>\r\nDelivered-To: x\n\r\nbody: c\r\n", "From x\r\n\r\n"}},
+      {"history", history,
+       {"2026-11-20 14:03:20 1tBx6K-000001-AA <= a@b.test R=1tBx6K-000002-AA H=mx.test (x) [192.0.2.1]:2 I=[192.0.2.7]:25 U=u P=esmtps "
+        "X=TLS1.3:C:256 CV=yes DN=\"CN=a\" SNI=s A=PLAIN:u S=5 M8S=8 DKIM=d id=m@b for c@d.test \"e\\x20f\"@g.test ...(3 more)",
+        "2026-11-20 14:03:20 1tBx6K-000001-AA => c@d.test <o@d.test> F=<a@b.test> R=r T=t S=5 H=mx [2001:db8::1]:25* X=TLS1.2:C:128 CV=no A=PLAIN:u L K "
+        "C=\"250 ok\" QT=1w2d3h4m5s DT=0.123s",
+        "2026-11-20 14:03:20 1tBx6K-000001-AA == c@d.test <o> R=r T=t defer (-44): 451 later H=mx [192.0.2.1]",
+        "2026-11-20 14:03:20 1tBx6K-000001-AA ** c@d.test R=r T=t H=mx [192.0.2.1]: 550 no", "2026-11-20 14:03:20 1tBx6K-000001-AA Completed QT=1s",
+        "2026-11-20 14:03:20 H=(x) [192.0.2.1] F=<> temporarily rejected RCPT <a@b>: no", "SMTP call from H=[192.0.2.1]:4 dropped: too many nonmail commands (last was \"RSET\")",
+        "no MAIL in SMTP connection from H=(x) [192.0.2.1] D=1s C=EHLO,QUIT", "PLAIN authenticator failed for (x) [192.0.2.1]: 535 Incorrect (set_id=u)",
+        "{\"time\":\"2026-11-20T14:03:20.123Z\",\"event\":\"delivery\",\"host\":{\"address\":\"a\",\"port\":1},\"tls\":{\"bits\":1},\"queue_time\":1.5}"}},
       {"list", list, {"\"Doe, J\" <@r.test:j@b.test>, g: a@b.test (c (d)), x;, r . s @ t", "undisclosed:;", "a@[192.0.2.1],,b"}},
       {"reply", reply, {"no such user\nsecond line\r\n", "\x1b\xff"}},
       {"sasl_external", sasl_external, {"user", "-\nuser", ""}},

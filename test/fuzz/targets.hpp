@@ -26,6 +26,7 @@ void dns(std::string_view input);
 void dsn(std::string_view input);
 void envelope(std::string_view input);
 void header(std::string_view input);
+void history(std::string_view input);
 void list(std::string_view input);
 void reply(std::string_view input);
 void sasl_external(std::string_view input);
