@@ -71,6 +71,7 @@ MadeServices make_services(const config::Config& config, const Secrets& secrets,
   MadeServices out;
   for (const config::Listener& listener : config.listeners) {
     auto service = std::make_shared<receive::Service>(listener.role == config::Role::lmtp ? smtp::Protocol::lmtp : smtp::Protocol::smtp);
+    service->address = listener.address;
     service->submission = listener.role == config::Role::submission;
     service->auth = listener.auth.value_or(service->submission);
     service->tls = use_of(listener.tls);

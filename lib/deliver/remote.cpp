@@ -86,6 +86,7 @@ event::Task<bool> Remote::transact(const RemoteRequest* request, Session* sessio
   const smtp::Capabilities& offered = session->client.capabilities();
   const mail::Envelope& envelope = request->message->envelope;
   std::size_t count = request->recipients.size();
+  consider(*session, request);
   outcome->host = session->host;
   outcome->ours.assign(count, false);
   outcome->tls.reset();

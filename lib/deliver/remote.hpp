@@ -19,6 +19,7 @@
 #include "event/timer.hpp"
 #include "log/logger.hpp"
 #include "smtp/client.hpp"
+#include "smtp/tracing.hpp"
 #include "spool/spool.hpp"
 
 namespace mansio::deliver {
@@ -78,6 +79,12 @@ class Remote {
   event::Task<> stop();                        // says goodbye on idle connections
   std::size_t connections() const noexcept { return open_; }
 
+  // For admins, as those of receive::Receiver: what is sent by a conversation that ends is tried again later.
+  std::vector<smtp::ConversationFacts> sessions() const;
+  std::vector<smtp::ConversationFacts> end_sessions(const std::function<bool(const smtp::ConversationFacts&)>& wanted);
+  void use_tracing(smtp::Tracing* tracing) { tracing_ = tracing; }
+  void show_to_tracing();
+
  private:
   struct Session;
   struct Try;
@@ -87,6 +94,9 @@ class Remote {
   SessionPtr take_idle(const RemoteRequest& request);
   bool fits(const Session& session, const RemoteRequest& request);
   void keep(const RemoteRequest& request, SessionPtr session);
+  SessionPtr take_out(const Session& session);
+  void consider(Session& session, const RemoteRequest* request);
+  smtp::ConversationFacts facts_of(const Session& session) const;
   event::Task<SessionPtr> connect(const RemoteRequest* request, Try* state);
   event::Task<SessionPtr> connect_host(const RemoteRequest* request, SiteHost host, Try* state);
   event::Task<SessionPtr> connect_to(const RemoteRequest* request, SiteHost host, event::Endpoint endpoint, Try* state);
@@ -120,6 +130,9 @@ class Remote {
   std::unordered_map<std::string, std::deque<SessionPtr>> idle_;      // by transport, site and demand
   std::unordered_map<std::string, MonotonicTime> bad_;                // endpoints that failed, until when
   std::set<std::string> told_;                                        // what is in the panic log already
+  std::set<Session*> sessions_;                                       // all that live
+  smtp::Tracing* tracing_ = nullptr;
+  std::uint64_t numbers_ = 0;                                         // of sessions so far
   bool sweeping_ = false, stopping_ = false;
 };
 

@@ -185,6 +185,8 @@ event::Task<Remote::SessionPtr> Remote::open(const RemoteRequest* request, Appro
   session->host = approach->where;
   session->endpoint = approach->text;
   session->login = approach->login;
+  session->site = request->site.key;
+  consider(*session, request);
   Status ready = co_await session->client.start();
   if (ready.ok()) {
     bad_.erase(approach->text);

@@ -28,6 +28,7 @@ Remote::SessionPtr Remote::take_idle(const RemoteRequest& request) {
     else if (old) scope_.spawn(say_goodbye(std::move(session)));
   }
   if (list.empty()) idle_.erase(found);
+  if (session != nullptr) session->idle_since = MonotonicTime{};
   return session;
 }
 

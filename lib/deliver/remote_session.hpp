@@ -9,19 +9,26 @@ namespace mansio::deliver {
 
 struct Remote::Session {
   Session(Remote& o, net::Connection connection, smtp::ClientOptions options)
-      : owner(o), client(std::move(connection), std::move(options)) {
+      : owner(o), conversation(smtp::Conversation::Side::outgoing, ++o.numbers_), peer(connection.peer()), local(connection.local()),
+        client(std::move(connection), std::move(options), &conversation) {
     ++owner.open_;
+    owner.sessions_.insert(this);
   }
-  ~Session() { --owner.open_; }
+  ~Session() {
+    --owner.open_;
+    owner.sessions_.erase(this);
+  }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   Remote& owner;
+  smtp::Conversation conversation;
+  event::Endpoint peer, local;
   smtp::ClientSession client;
   std::shared_ptr<const config::Transport> transport;
   std::string host_key;                // for Logins::find()
   log::Host host;
-  std::string endpoint;
+  std::string endpoint, site;          // site: its key
   LoginPtr login;                      // it is logged in with; null: not at all
   MonotonicTime opened = std::chrono::steady_clock::now(), idle_since{};
 };

@@ -4,19 +4,11 @@
 
 #include <algorithm>
 
-#include "net/connection.hpp"
-#include "receive/session_handler.hpp"
+#include "receive/connection.hpp"
 #include "smtp/reply.hpp"
 #include "smtp/session.hpp"
 
 namespace mansio::receive {
-
-struct Receiver::Connection {
-  Connection(Receiver& receiver, event::Stream s, smtp::Client client, ServicePtr service)
-      : connection(std::move(s)), handler(receiver, std::move(client), std::move(service)) {}
-  net::Connection connection;
-  SessionHandler handler;
-};
 
 Receiver::Receiver(event::Loop& l, event::Scope& scope, spool::Spool& s, log::Logger& logger, config::ConfigPtr config,
                    std::shared_ptr<route::Router> router, Accepted a)
@@ -51,16 +43,24 @@ void Receiver::use_login(std::shared_ptr<const Login> login) {
 
 void Receiver::serve(event::Stream stream, ServicePtr service) { scope_.spawn(run(std::move(stream), std::move(service))); }
 
-Status Receiver::admit(const event::Endpoint& peer) const {
+Status Receiver::admit(const Service& service, const smtp::Client& client) const {
   const config::Limits& limits = config_->limits;
+  if (turn_away && !stopping_) {
+    Status held = turn_away(service, client.local);
+    if (!held.ok()) return held;
+  }
+  if (service.local) return Status();
   if (stopping_) return Status(421, 3, 2, "this server is stopping, try again later");
   if (connections_.size() >= limits.connections) return Status(421, 7, 0, "too many connections, try again later");
-  auto it = per_client_.find(peer.address);
+  auto it = per_client_.find(client.peer.address);
   if (it != per_client_.end() && it->second >= limits.connections_per_client) {
     return Status(421, 7, 0, "too many connections from your address, try again later");
   }
   return Status();
 }
+
+constexpr std::size_t away_at_once = 100;        // handshakes with clients that are only told to come back
+constexpr Duration away_time{5000};
 
 static void set_limits(const config::Config& config, smtp::SessionOptions& options) {
   options.host_name = config.host_name;
@@ -104,30 +104,46 @@ event::Task<> Receiver::run(event::Stream stream, ServicePtr service) {
   client.peer = stream.peer();
   client.local = stream.local();
   if (auto who = stream.credentials(); service->local && who) client.credentials = *who;
-  Status admitted = service->local ? Status() : admit(client.peer);
+  Status admitted = admit(*service, client);
   std::string address = client.peer.address;
   if (!admitted.ok()) {
-    log::ConnectionTrouble trouble;
-    trouble.kind = log::ConnectionTrouble::Kind::refused;
-    trouble.host.address = address;
-    trouble.host.port = client.peer.port;
-    trouble.text = admitted.text();
-    log.write(std::move(trouble));
-    // Where TLS comes first nothing is said in clear.
-    if (service->tls == smtp::TlsUse::implicit) co_return;
-    std::string reply = smtp::format_reply(admitted);
-    co_await stream.write(reply, event::Deadline::in(Duration(100)));
+    co_await send_away(std::move(stream), &client, service.get(), std::move(admitted));
     co_return;
   }
   if (!service->local) ++per_client_[address];
   {
     Connection connection(*this, std::move(stream), std::move(client), service);
     connections_.insert(&connection);
+    if (tracing_ != nullptr && tracing_->wanted()) consider(connection);
     auto options = options_for(service);
-    co_await smtp::serve(connection.connection, connection.handler, *options);
+    co_await smtp::serve(connection.connection, connection.handler, *options, connection.conversation);
     connections_.erase(&connection);
   }
   if (!service->local && --per_client_[address] == 0) per_client_.erase(address);
+}
+
+event::Task<> Receiver::send_away(event::Stream stream, const smtp::Client* client, const Service* service, Status why) {
+  log::ConnectionTrouble trouble;
+  trouble.kind = log::ConnectionTrouble::Kind::refused;
+  trouble.host.address = client->peer.address;
+  trouble.host.port = client->peer.port;
+  trouble.text = why.text();
+  log.write(std::move(trouble));
+  std::string reply = smtp::format_reply(why);
+  auto deadline = event::Deadline::in(Duration(100));
+  if (service->tls != smtp::TlsUse::implicit) {
+    co_await stream.write(reply, deadline);
+    co_return;
+  }
+  // Where TLS comes first nothing is said in clear.
+  bool worth_it = service->tls_server != nullptr && why.enhanced().subject == 3 && away_ < away_at_once;
+  if (!worth_it) co_return;
+  ++away_;
+  net::Connection connection(std::move(stream));
+  auto patience = event::Deadline::in(away_time);
+  auto secured = co_await connection.start_tls(service->tls_server, patience);
+  if (secured) co_await connection.write(reply, patience);
+  --away_;
 }
 
 void Receiver::stop_when_idle() {

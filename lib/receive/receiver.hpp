@@ -18,8 +18,10 @@
 #include "log/logger.hpp"
 #include "policy/quota.hpp"
 #include "route/router.hpp"
+#include "smtp/conversation.hpp"
 #include "smtp/handler.hpp"
 #include "smtp/session.hpp"
+#include "smtp/tracing.hpp"
 #include "spool/spool.hpp"
 
 namespace mansio::receive {
@@ -31,6 +33,7 @@ using Accepted = std::function<void(std::shared_ptr<spool::Message>)>;
 struct Service {
   explicit Service(smtp::Protocol p) : protocol(p) {}
   smtp::Protocol protocol;
+  std::string address;           // that the configuration names: "*", "unix:/path"; "" for submit.sock
   bool local = false;            // submit.sock: users of this machine, known by their uid
   bool submission = false;       // mail of users, who log in first (RFC 6409)
   bool auth = false;             // AUTH is offered
@@ -72,6 +75,16 @@ class Receiver {
   void stop_now();
   std::size_t connections() const noexcept { return connections_.size(); }
 
+  // For admins: what goes on, in order of arrival, and an end to some of it (421 4.3.2; what is under way is given up).
+  // `wanted` is asked for each.
+  std::vector<smtp::ConversationFacts> sessions() const;
+  std::vector<smtp::ConversationFacts> end_sessions(const std::function<bool(const smtp::ConversationFacts&)>& wanted);
+  // Sessions from now on, and those that go on, are known to it. It outlives them.
+  void use_tracing(smtp::Tracing* tracing) { tracing_ = tracing; }
+  void show_to_tracing();            // a follower has come
+  // Asked for each new connection: a status that isn't ok sends it away.
+  std::function<Status(const Service& service, const event::Endpoint& local)> turn_away;
+
   // For the handlers.
   event::Loop& loop;
   spool::Spool& spool;
@@ -88,7 +101,10 @@ class Receiver {
  private:
   struct Connection;
   event::Task<> run(event::Stream stream, ServicePtr service);
-  Status admit(const event::Endpoint& peer) const;
+  Status admit(const Service& service, const smtp::Client& client) const;
+  event::Task<> send_away(event::Stream stream, const smtp::Client* client, const Service* service, Status why);
+  void consider(Connection& connection);
+  smtp::ConversationFacts facts_of(const Connection& connection) const;
   std::shared_ptr<const smtp::SessionOptions> options_for(const ServicePtr& service);
 
   event::Scope& scope_;
@@ -98,6 +114,9 @@ class Receiver {
   std::unordered_map<std::string, std::uint32_t> per_client_;
   std::shared_ptr<const Login> login_;
   std::map<ServicePtr, std::shared_ptr<const smtp::SessionOptions>> options_;    // until the next change
+  smtp::Tracing* tracing_ = nullptr;
+  std::size_t away_ = 0;
+  std::uint64_t numbers_ = 0;                    // of sessions so far
   bool stopping_ = false;
 };
 

@@ -30,6 +30,10 @@ class SessionHandler final : public smtp::Handler {
   event::Task<Status> verify(std::string text) override;
   void trouble(smtp::Trouble kind, std::string_view command, std::string_view text) override;
 
+  // For an admin's list: what is known of the client; what the conversation itself knows is there already.
+  void describe(smtp::ConversationFacts& facts) const;
+  const smtp::Client& client() const noexcept { return client_; }
+
  private:
   struct Transaction {
     mail::Envelope envelope;

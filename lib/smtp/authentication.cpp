@@ -111,9 +111,13 @@ event::Task<Result<>> Session::converse(Login& login) {
 event::Task<Result<>> Session::challenge(Login& login) {
   // RFC 4954 §4: 334 is one line, however long, and has its blank also when there is nothing to say.
   out_.append("334 ").append(base64_encode(std::get<sasl::Challenge>(login.step).data)).append("\r\n");
+  conversation_.hear(Heard::server, "334 ***");
   auto line = co_await next_line(auth_line);
   if (line) {
     std::string_view text = trim(*line);
+    conversation_.stir();
+    if (text == "*") conversation_.hear(Heard::client, text);
+    else conversation_.hear_secret(Heard::client);
     if (text == "*") login.fail(Status(501, 7, 0, "authentication cancelled"));
     else hear(login, text, false);
     connection_.wipe_lines();
@@ -142,6 +146,7 @@ event::Task<Status> Session::conclude(Login& login) {
     std::string user = std::move(done->user);
     auto judged = co_await handler_.authenticated(login.mechanism, std::move(user));
     authenticated_ = judged.ok();
+    if (authenticated_) conversation_.hear(Heard::note, "logged in with " + login.mechanism);
     if (!authenticated_) co_return failed_login(std::move(judged));
     co_return judged;
   }

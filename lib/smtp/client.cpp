@@ -39,10 +39,11 @@ Status broken_session(const Error& error, Stage stage) {
   }
 }
 
-ClientSession::ClientSession(net::Connection connection, ClientOptions options)
-    : channel_(std::move(connection)), options_(std::move(options)) {}
+ClientSession::ClientSession(net::Connection connection, ClientOptions options, Conversation* conversation)
+    : channel_(std::move(connection), conversation), options_(std::move(options)) {}
 
 Status ClientSession::broke(const Error& error) {
+  channel_.hear(Heard::note, error.text());
   channel_.drop();
   return broken_session(error, stage_);
 }

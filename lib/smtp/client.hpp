@@ -97,7 +97,8 @@ struct ClientOptions {
 
 class ClientSession {
  public:
-  ClientSession(net::Connection connection, ClientOptions options);
+  // `conversation`: see ClientChannel.
+  ClientSession(net::Connection connection, ClientOptions options, Conversation* conversation = nullptr);
 
   // Greeting and EHLO (HELO when refused with 500, 501, 502, 504; LHLO for LMTP), then TLS and AUTH as the options say. Ok: ready
   // for transactions. Otherwise what the server said, or 4xx of ours; `stage()` tells where. Of TLS and AUTH always 4xx: our

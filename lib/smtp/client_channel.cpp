@@ -1,6 +1,23 @@
 #include "smtp/client_channel.hpp"
 
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+
 namespace mansio::smtp {
+namespace {
+
+// As it came, but for what the parser cut off or made harmless.
+void hear_reply(Conversation& conversation, const ServerReply& reply) {
+  conversation.stir();
+  if (conversation.followed == nullptr) return;
+  auto lines = split(reply.text, '\n');
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    conversation.hear(Heard::server, fmt::format("{}{}{}", reply.code, i + 1 < lines.size() ? '-' : ' ', lines[i]));
+  }
+}
+
+}  // namespace
 
 event::Task<Result<ServerReply>> ClientChannel::reply(Duration limit, std::size_t keep) {
   if (!connection_) co_return fail(Fault::closed, "not connected");
@@ -13,7 +30,9 @@ event::Task<Result<ServerReply>> ClientChannel::reply(Duration limit, std::size_
     connection_->unread(chunk->substr(used));
     if (parser.malformed()) co_return fail(Fault::invalid, "the server said what is no SMTP reply");
   }
-  co_return parser.take();
+  ServerReply taken = parser.take();
+  if (conversation_ != nullptr) hear_reply(*conversation_, taken);
+  co_return taken;
 }
 
 event::Task<Result<>> ClientChannel::write(std::string_view bytes, Duration limit) {
@@ -25,6 +44,7 @@ event::Task<Result<>> ClientChannel::write(std::string_view bytes, Duration limi
 }
 
 event::Task<Result<ServerReply>> ClientChannel::ask(std::string command, Duration limit, std::size_t keep) {
+  hear(Heard::client, command);
   auto written = co_await write(command, limit);
   if (!written && written.error().fault() != Fault::closed) co_return std::unexpected(written.error());
   auto answer = co_await reply(limit, keep);
@@ -34,6 +54,8 @@ event::Task<Result<ServerReply>> ClientChannel::ask(std::string command, Duratio
 event::Task<Result<>> ClientChannel::start_tls(std::shared_ptr<const net::TlsClient> client, net::TlsRequest request, Duration limit) {
   if (!connection_) co_return fail(Fault::closed, "not connected");
   auto secured = co_await connection_->start_tls(std::move(client), std::move(request), event::Deadline::in(limit));
+  if (!secured) hear(Heard::note, secured.error().text());
+  else if (conversation_ != nullptr && connection_->tls() != nullptr) conversation_->hear_tls(*connection_->tls());
   co_return secured;
 }
 

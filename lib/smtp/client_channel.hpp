@@ -10,13 +10,16 @@
 #include "event/task.hpp"
 #include "net/connection.hpp"
 #include "sasl/binding.hpp"
+#include "smtp/conversation.hpp"
 #include "smtp/server_reply.hpp"
 
 namespace mansio::smtp {
 
 class ClientChannel {
  public:
-  explicit ClientChannel(net::Connection connection) : connection_(std::move(connection)) {}
+  // `conversation` is kept up to date and outlives the channel; null: nobody wants to know.
+  explicit ClientChannel(net::Connection connection, Conversation* conversation = nullptr)
+      : connection_(std::move(connection)), conversation_(conversation) {}
 
   // `limit` is for the whole reply. `keep`: octets of text.
   event::Task<Result<ServerReply>> reply(Duration limit, std::size_t keep = ReplyParser::text_limit);
@@ -35,6 +38,11 @@ class ClientChannel {
   bool stale() const noexcept { return !connection_ || !connection_->quiet(); }
   const net::TlsInfo* tls() const noexcept { return connection_ ? connection_->tls() : nullptr; }
   sasl::ChannelBindings bindings() const;
+  // What is not said by ask(): told by whoever writes it.
+  void hear(Heard what, std::string_view text) {
+    if (conversation_ != nullptr) conversation_->hear(what, text);
+  }
+  Conversation* conversation() const noexcept { return conversation_; }
   void drop() noexcept { connection_.reset(); }         // closes at once, without a word
   void interrupt() {
     if (connection_) connection_->interrupt();
@@ -42,6 +50,7 @@ class ClientChannel {
 
  private:
   std::optional<net::Connection> connection_;
+  Conversation* conversation_;
 };
 
 }  // namespace mansio::smtp

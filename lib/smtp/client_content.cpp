@@ -26,10 +26,18 @@ event::Task<Result<>> ClientTransaction::message() {
     auto started = co_await start_data();
     if (!started || data_code_ != 354) co_return started;
   }
+  Conversation* conversation = channel_.conversation();
+  if (conversation != nullptr) conversation->in_data = true;
   Result<> sent;
   if (chunked()) sent = co_await send_chunk();
   else sent = co_await send_dots();
+  if (conversation != nullptr) {
+    conversation->in_data = false;
+    conversation->octets += conversation->content;
+    conversation->content = 0;
+  }
   if (!sent) co_return sent;
+  if (conversation != nullptr) conversation->hear_content(transaction_.size);
   end_sent_ = true;
   stage_ = Stage::end_of_data;
   if (options_.lmtp) sent = co_await end_of_data_lmtp();
@@ -69,6 +77,10 @@ event::Task<Result<std::string_view>> ClientTransaction::next_piece() {
 
 event::Task<Result<>> ClientTransaction::write_block(std::string_view block) {
   auto written = co_await channel_.write(block, options_.timeouts.data_block);
+  if (Conversation* conversation = channel_.conversation(); conversation != nullptr && written) {
+    conversation->content += block.size();
+    conversation->stir();
+  }
   if (written || written.error().fault() != Fault::closed) co_return written;
   // It closed before it had all: it may have said that it wants no more of this message (552), or that it stops (421).
   auto reply = co_await channel_.reply(options_.timeouts.quit);
@@ -120,7 +132,9 @@ event::Task<Result<>> ClientTransaction::send_chunk() {
   std::uint64_t size = ended ? block.size() : transaction_.size;
   if (!ended && size <= block.size()) co_return wrong_size();
   std::uint64_t left = size - block.size();
-  block.insert(0, fmt::format("BDAT {} LAST\r\n", size));
+  std::string command = fmt::format("BDAT {} LAST\r\n", size);
+  channel_.hear(Heard::client, command);
+  block.insert(0, command);
   auto written = co_await write_block(block);
   if (!written || ended) co_return written;
   written = co_await send_rest_of_chunk(rest, left);
@@ -161,6 +175,7 @@ event::Task<Result<>> ClientTransaction::end_of_data() {
   if (reply->code == 421) co_return closing(*reply);
   if (!reply->ok() && !reply->refused()) co_return fail(Fault::invalid, fmt::format("the server said {}", reply->code));
   over_ = !chunked() || reply->ok();      // RFC 3030 §2: RSET after a refused chunk
+  if (Conversation* conversation = channel_.conversation(); conversation != nullptr && reply->ok()) ++conversation->messages;
   settle_accepted(reply->status(), Stage::end_of_data);
   co_return Result<>();
 }
@@ -177,6 +192,7 @@ event::Task<Result<>> ClientTransaction::end_of_data_lmtp() {
     any_ok = any_ok || reply->ok();
     closes = closes || reply->code == 421;
   }
+  if (Conversation* conversation = channel_.conversation(); conversation != nullptr && any_ok) ++conversation->messages;
   over_ = !chunked() || any_ok;
   if (closes) {
     result_.host_trouble = true;

@@ -94,6 +94,8 @@ event::Task<Result<ServerReply>> ClientSession::exchange(sasl::Client* client, s
 }
 
 event::Task<Result<ServerReply>> ClientSession::ask_secretly(crypto::Secret line) {
+  // Of the first line the verb and the mechanism are shown, of others nothing.
+  channel_.hear(Heard::client, line.view().starts_with("AUTH ") ? line.view() : "***");
   auto written = co_await channel_.write(line.view(), options_.timeouts.hello);
   if (!written && written.error().fault() != Fault::closed) co_return std::unexpected(written.error());
   auto reply = co_await channel_.reply(options_.timeouts.hello, challenge_limit);
@@ -117,6 +119,7 @@ Status ClientSession::judge_login(const ServerReply& reply, std::string_view mec
       return Status(451, 7, 0, fmt::format("logging in with {} failed: {}", mechanism, proven.error().text()));
     }
     auth_ = fmt::format("{}:{}", mechanism, user);
+    channel_.hear(Heard::note, fmt::format("logged in as {} with {}", user, mechanism));
     return reply.status();
   }
   if (!reply.refused()) {

@@ -152,6 +152,7 @@ event::Task<Result<>> ClientTransaction::envelope() {
     fill_group(group);
     stage_ = due_.front().stage;
     began_ = true;
+    channel_.hear(Heard::client, group);
     auto written = co_await channel_.write(group, time_for(stage_));
     // A server that has closed may have said why: its replies are read in any case.
     if (!written && written.error().fault() != Fault::closed) co_return written;
@@ -226,6 +227,7 @@ void ClientTransaction::take_rcpt(std::size_t recipient, const ServerReply& repl
   if (reply.ok()) {
     fates_[recipient] = Fate::accepted;
     ++accepted_;
+    if (Conversation* conversation = channel_.conversation()) ++conversation->recipients;
     return;
   }
   Status status = reply.status();

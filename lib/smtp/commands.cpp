@@ -68,8 +68,12 @@ event::Task<Session::Reply> Session::rcpt(Command command) {
   // §4.5.3.1.10: the recipients accepted so far stay.
   if (transaction_->accepted >= options_.recipients) co_return Status(452, 5, 3, "too many recipients");
   auto judged = co_await handler_.rcpt(std::move(arguments));
-  if (judged.ok()) ++transaction_->accepted;
-  else ++barren_;
+  if (judged.ok()) {
+    ++transaction_->accepted;
+    ++conversation_.recipients;
+  } else {
+    ++barren_;
+  }
   co_return judged;
 }
 

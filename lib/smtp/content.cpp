@@ -31,11 +31,12 @@ event::Task<Session::Reply> Session::data(Command) {
   }
   transaction_->content.emplace(Framing::dots, options_.bare_newline);
   say(Status(354, "End data with <CR><LF>.<CR><LF>"));
-  in_data_ = true;
+  conversation_.in_data = true;
   pace_.start();
   auto taken = co_await take_dots();
   if (!taken) co_return std::unexpected(taken.error());
-  in_data_ = false;
+  conversation_.in_data = false;
+  conversation_.hear_content(transaction_->content->octets());
   auto last = co_await finish();
   co_return last;
 }
@@ -84,7 +85,8 @@ event::Task<Session::Reply> Session::bdat(Command command) {
 
 event::Task<Result<>> Session::take_chunk(std::uint64_t size, bool last) {
   std::vector<std::string_view> spans;
-  in_data_ = true;
+  std::uint64_t whole = size;
+  conversation_.in_data = true;
   while (size > 0 && !transaction_->refused) {
     auto piece = co_await read_piece();
     if (!piece) co_return std::unexpected(piece.error());
@@ -98,7 +100,8 @@ event::Task<Result<>> Session::take_chunk(std::uint64_t size, bool last) {
   }
   auto gone = co_await discard(size);
   if (!gone) co_return gone;
-  in_data_ = false;
+  conversation_.in_data = false;
+  conversation_.hear_content(whole);
   if (!last || transaction_->refused) co_return Result<>();
   spans.clear();
   transaction_->content->finish(spans);              // a CR that ends the last chunk is bare
@@ -129,6 +132,8 @@ event::Task<Result<std::string_view>> Session::read_piece() {
 // Judges the content so far, and gives `spans` (of `octets` on the wire) to the handler.
 event::Task<Result<>> Session::store(std::vector<std::string_view> spans, std::uint64_t octets) {
   const DataDecoder& content = *transaction_->content;
+  conversation_.stir();
+  conversation_.content = content.octets();
   if (content.bare_newline() && options_.bare_newline == BareNewline::reject) {
     refuse_content(Status(550, 6, 0, "a bare CR or LF in the message (RFC 5321 section 2.3.8)"));
   }
@@ -153,7 +158,7 @@ event::Task<Result<>> Session::discard(std::uint64_t size) {
     over_ = true;
     co_return Result<>();
   }
-  in_data_ = true;
+  conversation_.in_data = true;
   discarded_ += size;
   while (size > 0) {
     auto piece = co_await read_piece();
@@ -162,7 +167,7 @@ event::Task<Result<>> Session::discard(std::uint64_t size) {
     connection_.unread(piece->substr(part));
     size -= part;
   }
-  in_data_ = false;
+  conversation_.in_data = false;
   co_return Result<>();
 }
 
@@ -192,7 +197,12 @@ event::Task<Status> Session::finish() {
     replies.push_back(std::move(one));
   }
   octets_ += transaction_->content->octets();
-  if (std::ranges::any_of(replies, [](const Status& each) { return each.ok(); })) barren_ = 0;
+  conversation_.octets = octets_;
+  conversation_.content = 0;
+  if (std::ranges::any_of(replies, [](const Status& each) { return each.ok(); })) {
+    barren_ = 0;
+    ++conversation_.messages;
+  }
   end_transaction();
   for (std::size_t i = 0; i + 1 < replies.size(); ++i) say(replies[i]);
   co_return std::move(replies.back());

@@ -63,13 +63,18 @@ const Session::Row Session::rows[verb_count] = {
     {Verb::auth, needs_hello | needs_extensions | no_mail | ends_group | barren, &Session::auth},
 };
 
-event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options) {
-  Session session(connection, handler, options);
+event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options, Conversation& conversation) {
+  Session session(connection, handler, options, conversation);
   co_await session.run();
 }
 
-Session::Session(net::Connection& connection, Handler& handler, const SessionOptions& options)
-    : connection_(connection), handler_(handler), options_(options),
+event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options) {
+  Conversation unseen;
+  co_await serve(connection, handler, options, unseen);
+}
+
+Session::Session(net::Connection& connection, Handler& handler, const SessionOptions& options, Conversation& conversation)
+    : connection_(connection), handler_(handler), options_(options), conversation_(conversation),
       pace_(options_.data_minimum_rate, options_.rate_window) {}
 
 event::Task<> Session::run() {
@@ -118,11 +123,13 @@ event::Task<Result<>> Session::step() {
   Reply reply = Status();
   send_now_ = true;
   if (line) {
+    hear_line(*line);
     auto answered = co_await answer(*line);
     reply = std::move(answered);
   } else if (line.error().fault() == Fault::too_long || line.error().fault() == Fault::invalid) {
     data_refused_ = false;
     secrets_may_follow_ = true;       // it may have been AUTH
+    conversation_.hear(Heard::note, "a line that is none: " + line.error().text());
     reply = mistake(Trouble::syntax_error, "", Status(500, 5, 2, line.error().text()));
   } else {
     co_return std::unexpected(line.error());
@@ -162,6 +169,7 @@ event::Task<Session::Reply> Session::answer(std::string_view line) {
   auto verb = verb_of(line);
   if (auto last = hopeless(line, verb)) co_return std::move(*last);
   if (verb) secrets_may_follow_ = *verb == Verb::auth;
+  if (verb) conversation_.verb = *verb;
   if (!verb) {
     auto unknown = parse_command(line, false);
     co_return mistake(Trouble::syntax_error, line, unknown.error());
@@ -271,10 +279,19 @@ Status Session::mistake(Trouble kind, std::string_view line, Status status) {
   return status;
 }
 
+// What may be the answer to a challenge that the client made up is not shown.
+void Session::hear_line(std::string_view line) {
+  conversation_.stir();
+  conversation_.spoke = true;
+  if (secrets_may_follow_ && !verb_of(line)) conversation_.hear_secret(Heard::client);
+  else conversation_.hear(Heard::client, line.empty() ? " " : line);
+}
+
 // The one place where the handler hears of trouble: no credentials get there.
 void Session::tell(Trouble kind, std::string_view line, std::string_view text) {
   bool hidden = secrets_may_follow_ && !line.empty() && !verb_of(line);
   handler_.trouble(kind, hidden ? "***" : masked_command(line), text);
+  conversation_.hear(Heard::note, text);
 }
 
 // RFC 5321 §4.2.3: 421 names the host.
@@ -287,18 +304,24 @@ void Session::part(const Error& error) {
   switch (error.fault()) {
     case Fault::timed_out:
       if (write_failed_) return tell(Trouble::write_timeout, "", error.text());
-      tell(in_data_ ? Trouble::data_timeout : Trouble::command_timeout, "", error.text());
+      tell(conversation_.in_data ? Trouble::data_timeout : Trouble::command_timeout, "", error.text());
       return say(closing(4, 2, error.text()));
-    case Fault::cancelled: return say(closing(3, 2, "the server stops; try again later"));
+    case Fault::cancelled:
+      if (conversation_.ended_by_admin) return say(closing(3, 2, "ended by the administrator; try again later"));
+      return say(closing(3, 2, "the server stops; try again later"));
     case Fault::denied:
       tell(Trouble::too_many_errors, "", error.text());
       return say(closing(7, 0, error.text()));
-    default: tell(in_data_ ? Trouble::lost_in_data : Trouble::lost, "", error.text());
+    default: tell(conversation_.in_data ? Trouble::lost_in_data : Trouble::lost, "", error.text());
   }
 }
 
 // The one place where replies are written.
-void Session::say(const Status& status) { append_reply(out_, status); }
+void Session::say(const Status& status) {
+  std::size_t before = out_.size();
+  append_reply(out_, status);
+  conversation_.hear(Heard::server, std::string_view(out_).substr(before));
+}
 
 event::Task<Result<>> Session::flush() {
   if (out_.empty()) co_return Result<>();

@@ -16,7 +16,7 @@ namespace mansio::smtp {
 
 class Session {
  public:
-  Session(net::Connection& connection, Handler& handler, const SessionOptions& options);
+  Session(net::Connection& connection, Handler& handler, const SessionOptions& options, Conversation& conversation);
   event::Task<> run();
 
  private:
@@ -55,6 +55,7 @@ class Session {
   Status closing(std::uint16_t subject, std::uint16_t detail, std::string_view text) const;
   void part(const Error& error);
   void say(const Status& status);
+  void hear_line(std::string_view line);
   event::Task<Result<>> flush();
   void end_transaction();
 
@@ -108,15 +109,17 @@ class Session {
   net::Connection& connection_;
   Handler& handler_;
   const SessionOptions& options_;
+  Conversation& conversation_;
   std::optional<Verb> hello_;
   std::optional<Transaction> transaction_;
   std::string out_;                          // replies not sent yet
   Pace pace_;
-  std::uint64_t mails_ = 0, errors_ = 0, barren_ = 0, octets_ = 0, discarded_ = 0, failed_logins_ = 0;
+  std::uint64_t octets_ = 0, discarded_ = 0;
+  std::uint32_t mails_ = 0, errors_ = 0, barren_ = 0, failed_logins_ = 0;
   // DATA was refused just now, and was there already more of input: it may be the body.
   bool data_refused_ = false, body_may_follow_ = false;
   bool send_now_ = true;                     // the reply to this command isn't kept for others (RFC 2920 §3.2)
-  bool over_ = false, in_data_ = false, write_failed_ = false;
+  bool over_ = false, write_failed_ = false;
   bool handshake_next_ = false;              // once the reply is out
   bool broken_ = false;                      // TLS failed: no word more
   bool authenticated_ = false;

@@ -11,6 +11,7 @@
 #include "net/connection.hpp"
 #include "net/tls.hpp"
 #include "sasl/decoy.hpp"
+#include "smtp/conversation.hpp"
 #include "smtp/data.hpp"
 #include "smtp/handler.hpp"
 
@@ -57,6 +58,8 @@ struct SessionOptions {
 // Speaks until the session is over: QUIT, an error, a limit, a time-out, or connection.interrupt(). Says 421 when it is
 // the one who ends it (RFC 5321 §3.8). finish() lets an open transaction go on to its end.
 // `options` outlive the session: a listener or a reload has one for all of its connections.
-event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options);
+// `conversation` is kept up to date, and is of a connection that may be ended by connection.interrupt().
+event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options, Conversation& conversation);
+event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options);      // nobody looks
 
 }  // namespace mansio::smtp

@@ -43,6 +43,8 @@ event::Task<Result<>> Session::secure() {
   hello_.reset();
   authenticated_ = data_refused_ = body_may_follow_ = secrets_may_follow_ = false;
   handler_.secured(*connection_.tls());
+  conversation_.stir();
+  conversation_.hear_tls(*connection_.tls());
   co_return Result<>();
 }
 
