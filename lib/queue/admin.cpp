@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 
 #include "queue/attempt.hpp"
 
@@ -126,14 +127,26 @@ Change mark_all_delivered(spool::Message& message, const Order& order) {
   return changed(Change::Keep::progress, "has been modified", "all addresses marked delivered by " + order.by);
 }
 
+Change reroute_message(spool::Message& message, const Order& order) {
+  std::string& transport = message.progress.transport;
+  std::string words = order.transport.empty() ? "as the routes say" : "by " + order.transport;
+  if (transport == order.transport) return refused("goes " + words + " already");
+  transport = order.transport;
+  Change change = changed(Change::Keep::progress, "goes " + words + " from now on",
+                          (order.transport.empty() ? "rerouted as the routes say" : "rerouted to " + order.transport) + " by " + order.by);
+  if (!message.progress.frozen) change.then = Change::Then::try_soon;
+  return change;
+}
+
 struct VerbRow {
   const char* name;
   Change (*apply)(spool::Message& message, const Order& order);
 };
-constexpr std::array<VerbRow, 9> verb_rows{{
+constexpr std::array<VerbRow, 10> verb_rows{{
     {"run", run_message}, {"freeze", freeze_message}, {"thaw", thaw_message}, {"remove", remove_message},
     {"give_up", give_up_message}, {"add_recipients", add_recipients}, {"set_sender", set_sender},
     {"mark_delivered", mark_delivered}, {"mark_all_delivered", mark_all_delivered},
+    {"reroute", reroute_message},
 }};
 
 // ---- making it durable
@@ -220,11 +233,12 @@ Change change_message(spool::Message& message, const Order& order) {
   return row->apply(message, order);
 }
 
-event::Task<Outcome> carry_out(Queue* queue, spool::QueueId id, Order order) {
+// What is to be done with it then is the caller's.
+static event::Task<Outcome> carry_out_one(Queue* queue, spool::QueueId id, Order order, Change::Then* then) {
   if (!queue->spool.contains(id)) co_return Outcome(false, "is not in the queue");
   if (!queue->hold(id)) {
     if (order.verb != "run") co_return Outcome(false, "is locked: it is being delivered now");
-    queue->run_now(id, true);
+    *then = Change::Then::try_forced;
     co_return Outcome(true, "is being delivered now; what is left of it is tried again after that");
   }
   Change change;
@@ -235,8 +249,50 @@ event::Task<Outcome> carry_out(Queue* queue, spool::QueueId id, Order order) {
     if (message) outcome = co_await change_held(queue, *message, std::move(order), &hold, &change);
     else if (message.error().fault() != Fault::not_found) outcome.text = "cannot be read: " + message.error().text();
   }
-  if (change.then != Change::Then::as_planned) queue->run_now(id, change.then == Change::Then::try_forced);
+  *then = change.then;
   co_return outcome;
+}
+
+event::Task<Outcome> carry_out(Queue* queue, spool::QueueId id, Order order) {
+  auto then = Change::Then::as_planned;
+  auto outcome = co_await carry_out_one(queue, id, std::move(order), &then);
+  if (then != Change::Then::as_planned) queue->run_now(id, then == Change::Then::try_forced);
+  co_return outcome;
+}
+
+namespace {
+
+struct Bulk {
+  Bulk(std::vector<spool::QueueId> i, Order o) : ids(std::move(i)), order(std::move(o)), outcomes(ids.size(), Outcome(false, "")) {}
+  std::vector<spool::QueueId> ids;
+  Order order;
+  std::vector<Outcome> outcomes;
+  std::unordered_set<spool::QueueId> soon, forced;
+  std::size_t next = 0;
+};
+
+event::Task<> work_on(Queue* queue, Bulk* bulk) {
+  while (bulk->next < bulk->ids.size()) {
+    std::size_t at = bulk->next++;
+    auto then = Change::Then::as_planned;
+    Order order = bulk->order;
+    bulk->outcomes[at] = co_await carry_out_one(queue, bulk->ids[at], std::move(order), &then);
+    if (then == Change::Then::try_soon) bulk->soon.insert(bulk->ids[at]);
+    if (then == Change::Then::try_forced) bulk->forced.insert(bulk->ids[at]);
+  }
+}
+
+}  // namespace
+
+event::Task<std::vector<Outcome>> carry_out_all(Queue* queue, std::vector<spool::QueueId> ids, Order order) {
+  constexpr int at_once = 16;        // the file system joins the syncs of some
+  Bulk bulk(std::move(ids), std::move(order));
+  event::Scope scope([queue](std::exception_ptr e) { queue->exception(e); });
+  for (int i = 0; i < at_once; ++i) scope.spawn(work_on(queue, &round));
+  co_await scope.join();
+  if (!bulk.soon.empty()) queue->run_now(bulk.soon, false);
+  if (!bulk.forced.empty()) queue->run_now(bulk.forced, true);
+  co_return std::move(bulk.outcomes);
 }
 
 }  // namespace mansio::queue

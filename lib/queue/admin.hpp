@@ -17,6 +17,7 @@ struct Order {
   std::string by;                          // who asks: a user's name
   std::vector<mail::Address> addresses;    // add_recipients, mark_delivered
   std::optional<mail::Address> sender;     // set_sender; nullopt is <>
+  std::string transport;                   // reroute: one of the configuration that leads to other hosts; "": as the routes say
 };
 
 // What a verb makes of a message in memory, and what is to be done then. Pure, for the tests' sake.
@@ -47,6 +48,8 @@ struct Outcome {
   bool done;
   std::string text;                        // follows "Message ID "
 };
+// The same for many, some at once: of each id its outcome, in order. What is to be tried then is tried together.
+event::Task<std::vector<Outcome>> carry_out_all(Queue* queue, std::vector<spool::QueueId> ids, Order order);
 // `queue` outlives it.
 event::Task<Outcome> carry_out(Queue* queue, spool::QueueId id, Order order);
 

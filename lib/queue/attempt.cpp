@@ -47,7 +47,27 @@ event::Task<> Attempt::resolve(std::size_t recipient) {
     }
     log_refusal(recipient, refusal.status);
   }
-  for (route::Destination& destination : resolution.destinations) add_place(recipient, std::move(destination));
+  for (route::Destination& destination : resolution.destinations) {
+    auto moved = reroute(destination);
+    if (moved.ok()) {
+      add_place(recipient, std::move(destination));
+      continue;
+    }
+    if (!refused_[recipient] || refused_[recipient]->permanent()) refused_[recipient] = moved;
+    log_refusal(recipient, moved);
+  }
+}
+
+// An admin's word on what goes to other hosts: another transport, though not another place, so that what has been delivered
+// there is known again. Should it be gone from the configuration, nothing is guessed.
+Status Attempt::reroute(route::Destination& destination) const {
+  const std::string& name = message_->progress.transport;
+  if (name.empty() || destination.kind != route::DestinationKind::remote) return Status();
+  const config::Transport* transport = config_->transport(name);
+  bool network = transport != nullptr && (transport->kind == config::TransportKind::smtp || transport->kind == config::TransportKind::lmtp);
+  if (!network) return Status(451, 3, 5, "the configuration has no transport \"" + name + "\" to other hosts, where an admin rerouted the message");
+  destination.transport = std::shared_ptr<const config::Transport>(config_, transport);
+  return Status();
 }
 
 void Attempt::add_place(std::size_t recipient, route::Destination destination) {

@@ -58,6 +58,7 @@ class Attempt {
   };
 
   event::Task<> resolve(std::size_t recipient);
+  Status reroute(route::Destination& destination) const;
   void add_place(std::size_t recipient, route::Destination destination);
   event::Task<> deliver(Place* place);
   event::Task<> keep_progress();

@@ -359,6 +359,16 @@ bool Lanes::remove(const spool::QueueId& id) {
     std::size_t before = lane.mail();
     auto wanted = [&](const LaneEntry& entry) { return entry.id == id; };
     auto taken = [](const LaneEntry&) {};
+std::string_view Lanes::name_of(LaneKey key) const {
+  const Lane* lane = find(resolve(key));
+  return lane == nullptr ? std::string_view() : lane->name;
+}
+
+Time Lanes::closed_until(LaneKey key) const {
+  const Lane* lane = find(resolve(key));
+  return lane == nullptr || !lane->outage ? Time() : lane->outage->until;
+}
+
     lane.entries.extract(wanted, taken);
     if (lane.forced) lane.forced->extract(wanted, taken);
     if (lane.mail() == before) continue;
@@ -387,3 +397,14 @@ std::vector<LaneEntry> Lanes::drain() {
 }
 
 }  // namespace mansio::queue
+void Lanes::remove(const std::unordered_set<spool::QueueId>& ids) {
+  auto wanted = [&](const LaneEntry& entry) { return ids.contains(entry.id); };
+  auto taken = [&](const LaneEntry&) { --size_; };
+  for (auto it = lanes_.begin(); it != lanes_.end();) {
+    auto& [key, lane] = *it++;           // place() may make an end of it
+    lane.entries.extract(wanted, taken);
+    if (lane.forced) lane.forced->extract(wanted, taken);
+    place(LaneKey(key), lane);
+  }
+}
+

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/status.hpp"
@@ -93,6 +94,7 @@ class Lanes {
   struct Site {                  // for listings and for the file that survives a restart
     LaneKey key = 0;
     std::string name;
+  void remove(const std::unordered_set<spool::QueueId>& ids);
     std::size_t ready = 0;
     std::uint32_t active = 0, window = 1, failures = 0;
     Time closed_until{}, outage_since{};      // epoch: open
@@ -110,6 +112,10 @@ class Lanes {
  private:
   // Where a closed lane stands in closed_: those with mail first, each by when something is to happen to it.
   using Slot = std::tuple<bool, Time, LaneKey>;              // without mail?, when, which
+  // Of the lane that mail for `lane` goes to: its name ("": not known), and until when it is closed (epoch: it isn't).
+  std::string_view name_of(LaneKey lane) const;
+  Time closed_until(LaneKey lane) const;
+
   struct Outage {
     Time since{}, until{}, forget_at{};                      // forget_at: set when half-open
     Status why;

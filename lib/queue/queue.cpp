@@ -126,13 +126,21 @@ void Queue::run_now(const std::unordered_set<spool::QueueId>& ids) {
 }
 
 void Queue::run_now(spool::QueueId id, bool forced) {
-  LaneEntry entry;
-  entry.id = id;
-  entry.forced = forced;
-  entry.hurried = true;
-  lanes_.remove(id);
-  waiting_.extract([&](const Waiting& one) { return one.id == id; });      // or it would be tried twice from now on
-  push(unsorted_lane(), entry, true);
+  std::unordered_set<spool::QueueId> one{id};
+  run_now(one, forced);
+}
+
+void Queue::run_now(const std::unordered_set<spool::QueueId>& ids, bool forced) {
+  if (ids.size() == 1) lanes_.remove(*ids.begin());
+  else lanes_.remove(ids);
+  waiting_.extract([&](const Waiting& one) { return ids.contains(one.id); });      // or they would be tried twice from now on
+  for (const spool::QueueId& id : ids) {
+    LaneEntry entry;
+    entry.id = id;
+    entry.forced = forced;
+    entry.hurried = true;
+    push(unsorted_lane(), entry, true);
+  }
   pump();
 }
 

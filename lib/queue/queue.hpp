@@ -63,6 +63,7 @@ class Queue {
   bool is_under_way(const spool::QueueId& id) const { return under_way_.contains(id); }
   // Ids of all messages, in order of arrival.
   std::vector<spool::QueueId> ids() const;
+  void run_now(const std::unordered_set<spool::QueueId>& ids, bool forced);      // wherever they stand, before all others
   // Why a message that was not tried yet waits: its destination is out of reach. "": it does not.
   std::string why_waiting(const spool::Message& message) const;
   const Lanes& lanes() const noexcept { return lanes_; }
@@ -75,6 +76,16 @@ class Queue {
   void exception(std::exception_ptr e);
 
   // For attempts.
+  // Where a message stands and what for, as far as it is known without an attempt.
+  struct Standing {
+    Standing() = default;
+    enum class State : std::uint8_t { waiting, due, trying, frozen, closed };
+    State state = State::waiting;
+    std::string destination;       // a lane's name: that of a site, "domain example.org", "local", "several"
+    Time closed_until{};           // of the destination; epoch: it is open
+    std::string why;               // it is closed
+  };
+  Standing standing(const spool::Message& message, Time now) const;
   event::Loop& loop;
   spool::Spool& spool;
   log::Logger& log;

@@ -44,6 +44,7 @@ Queue::LaneOf Queue::lane_of(const spool::Message& message) const {
     return LaneOf(lane_key(local), local, options, true);
   }
   std::string name = "domain " + domain.key();
+  if (!message.progress.transport.empty()) name += " by " + message.progress.transport;
   if (sender_routes_) name += " from " + message.envelope.sender_text();
   LaneKey key = lane_key(name);        // before the name is moved: arguments are evaluated in any order
   return LaneOf(key, std::move(name), options, false);
@@ -113,6 +114,23 @@ void Queue::accept(std::shared_ptr<spool::Message> message) {
   sort_in(lane, message, entry);
   relieve_journal();
   pump();
+}
+
+Queue::Standing Queue::standing(const spool::Message& message, Time now) const {
+  Standing out;
+  LaneOf lane = lane_of(message);
+  out.destination = lanes_.name_of(lane.key);
+  if (out.destination.empty()) out.destination = std::move(lane.name);
+  const Status* why = lanes_.closed_why(lane.key, now);
+  if (why != nullptr) {
+    out.closed_until = lanes_.closed_until(lane.key);
+    out.why = words_of(*why);
+  }
+  if (under_way_.contains(message.id)) out.state = Standing::State::trying;
+  else if (message.progress.frozen) out.state = Standing::State::frozen;
+  else if (why != nullptr) out.state = Standing::State::closed;
+  else if (message.progress.next_attempt <= now) out.state = Standing::State::due;
+  return out;
 }
 
 std::string Queue::why_waiting(const spool::Message& message) const {

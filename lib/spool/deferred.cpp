@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/encoding.hpp"
@@ -81,26 +83,43 @@ Result<Layout> parse_header(std::string_view line, const QueueId& id) {
   return layout;
 }
 
-// The last whole state counts; a torn one behind it is nothing.
-Result<> read_states(int fd, std::uint64_t at, DeferredFile& file) {
-  std::size_t recipients = file.envelope.recipients.size();
-  bool any = false;
-  for (;;) {
-    std::string header(state_header_length, '\0');
-    if (!pread_all(fd, header.data(), header.size(), at) || !header.starts_with(state_mark)) break;
-    auto length = parse_number(std::string_view(header).substr(state_mark.size(), 8));
-    auto sum = hex_decode(std::string_view(header).substr(state_mark.size() + 9, 16));
-    if (!length || !sum || *length > state_limit) break;
-    std::string text(static_cast<std::size_t>(*length), '\0');
-    if (!pread_all(fd, text.data(), text.size(), at + header.size()) || checksum(text) != *sum) break;
-    auto progress = parse_progress(text, recipients);
-    if (!progress) break;
-    file.progress = std::move(*progress);
-    any = true;
-    at += header.size() + text.size();
+// The states of a file, in memory: the last whole one counts, a torn one behind it is nothing. `end` is behind the one taken.
+struct LastState {
+  LastState() = default;
+  Progress progress;
+  std::uint64_t end = 0;
+};
+Result<LastState> last_state(std::string_view states, std::size_t recipients) {
+  std::vector<std::pair<std::size_t, std::size_t>> whole;      // where each text begins, and its length
+  for (std::size_t at = 0; states.substr(at).starts_with(state_mark) && states.size() - at >= state_header_length;) {
+    auto length = parse_number(states.substr(at + state_mark.size(), 8));
+    auto sum = hex_decode(states.substr(at + state_mark.size() + 9, 16));
+    std::size_t text = at + state_header_length;
+    if (!length || !sum || *length > state_limit || *length > states.size() - text) break;
+    if (checksum(states.substr(text, static_cast<std::size_t>(*length))) != *sum) break;
+    whole.emplace_back(text, static_cast<std::size_t>(*length));
+    at = text + whole.back().second;
   }
-  file.states_end = at;
-  if (!any) return fail(Fault::invalid, "deferred file: no whole state");
+  for (; !whole.empty(); whole.pop_back()) {
+    auto [text, length] = whole.back();
+    auto progress = parse_progress(states.substr(text, length), recipients);
+    if (!progress) continue;
+    LastState last;
+    last.progress = std::move(*progress);
+    last.end = text + length;
+    return last;
+  }
+  return fail(Fault::invalid, "deferred file: no whole state");
+}
+
+Result<> read_states(int fd, std::uint64_t at, std::uint64_t size, DeferredFile& file) {
+  std::string states(static_cast<std::size_t>(size - at), '\0');
+  auto read = pread_all(fd, states.data(), states.size(), at);
+  if (!read) return read;
+  auto last = last_state(states, file.envelope.recipients.size());
+  if (!last) return std::unexpected(last.error());
+  file.progress = std::move(last->progress);
+  file.states_end = at + last->end;
   return {};
 }
 
@@ -184,9 +203,49 @@ Result<DeferredFile> read_deferred(const std::string& deferred, const QueueId& i
   file.large = layout->large;
   file.content_offset = header_length + front_length;
   file.content_length = layout->content;
-  auto states = read_states(fd->get(), file.content_offset + body, file);
+  auto states = read_states(fd->get(), file.content_offset + body, static_cast<std::uint64_t>(st.st_size), file);
   if (!states) return std::unexpected(states.error());
   file.file = std::make_shared<UniqueFd>(std::move(*fd));
+  return file;
+}
+
+Result<DeferredFile> glance_at_deferred(const std::string& deferred, const QueueId& id) {
+  auto fd = open_file(deferred_path(deferred, id), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) return std::unexpected(fd.error());
+  char first[8192];
+  ssize_t got = ::pread(fd->get(), first, sizeof first, 0);
+  if (got < 0) return fail_errno("deferred file");
+  std::string_view start(first, static_cast<std::size_t>(got));
+  auto layout = parse_header(start.substr(0, header_length), id);
+  if (!layout) return std::unexpected(layout.error());
+  struct stat st {};
+  std::uint64_t size = start.size();
+  if (size == sizeof first && ::fstat(fd->get(), &st) != 0) return fail_errno("deferred file");
+  if (size == sizeof first) size = static_cast<std::uint64_t>(st.st_size);
+  std::uint64_t content = header_length + layout->envelope + layout->head, end = content + (layout->large ? 0 : layout->content);
+  if (end > size) return fail(Fault::invalid, "deferred file: ends early");
+  std::string more;
+  if (header_length + layout->envelope > start.size()) {
+    more.resize(header_length + layout->envelope);
+    auto read = pread_all(fd->get(), more.data(), more.size(), 0);
+    if (!read) return std::unexpected(read.error());
+  }
+  auto envelope = mail::parse_envelope((more.empty() ? start : std::string_view(more)).substr(header_length, layout->envelope));
+  if (!envelope) return std::unexpected(envelope.error());
+  DeferredFile file(std::move(*envelope));
+  file.id = id;
+  file.large = layout->large;
+  file.content_offset = content;
+  file.content_length = layout->head + layout->content;
+  if (size > start.size()) {
+    auto states = read_states(fd->get(), end, size, file);
+    if (!states) return std::unexpected(states.error());
+    return file;
+  }
+  auto last = last_state(start.substr(static_cast<std::size_t>(end)), file.envelope.recipients.size());
+  if (!last) return std::unexpected(last.error());
+  file.progress = std::move(last->progress);
+  file.states_end = end + last->end;
   return file;
 }
 

@@ -37,6 +37,10 @@ Result<> write_deferred(const std::string& deferred, const QueueId& id, const ma
 // Fault::invalid when it can't be understood (truncated, other id, wrong checksum).
 Result<DeferredFile> read_deferred(const std::string& deferred, const QueueId& id);
 
+// For a listing: envelope, progress and lengths, with one read when the message is small; no checksum of the content.
+// `file` and `head` stay empty, and content_length counts the head.
+Result<DeferredFile> glance_at_deferred(const std::string& deferred, const QueueId& id);
+
 // Appends a state durably and sets mtime. Gives the new end.
 Result<std::uint64_t> append_state(int fd, std::uint64_t end, const Progress& progress);
 

@@ -24,6 +24,7 @@ std::string format_progress(const Progress& progress) {
   fmt::format_to(std::back_inserter(out), "attempts {}\nnext {}\n", progress.attempts, std::clamp<std::int64_t>(next, 0, time_limit));
   if (progress.delay_warned) out += "warned\n";
   if (progress.frozen) out += "frozen\n";
+  if (!progress.transport.empty()) out += "by " + xtext_encode(std::string_view(progress.transport).substr(0, host_limit)) + "\n";
   for (std::uint64_t place : progress.done_places) out += "place " + hex_encode(place) + "\n";
   for (std::size_t i = 0; i < progress.recipients.size(); ++i) {
     const RecipientProgress& r = progress.recipients[i];
@@ -79,6 +80,10 @@ Result<Progress> parse_progress(std::string_view text, std::size_t recipients) {
       auto place = hex_decode(words[1]);
       if (!place) return fail(Fault::invalid, "state: broken place line");
       progress.done_places.push_back(*place);
+    } else if (words[0] == "by" && words.size() == 2) {
+      auto name = xtext_decode(words[1]);
+      if (!name || name->empty() || name->size() > host_limit) return fail(Fault::invalid, "state: broken transport line");
+      progress.transport = std::move(*name);
     } else if (words[0] == "attempts" && number && *number <= UINT32_MAX) {
       progress.attempts = static_cast<std::uint32_t>(*number);
     } else if (words[0] == "next" && number && *number <= std::uint64_t{time_limit}) {

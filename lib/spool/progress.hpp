@@ -33,6 +33,7 @@ struct Progress {
   std::uint32_t attempts = 0;
   Time next_attempt{};
   bool delay_warned = false, frozen = false;
+  std::string transport;               // an admin's word: what goes to other hosts goes by this one; "": as the routes say
   bool finished() const noexcept;
 };
 

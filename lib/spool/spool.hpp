@@ -67,6 +67,13 @@ class Spool {
   // A message for an attempt. Fault::not_found when it is finished, invalid when damaged (it is then in corrupt/).
   event::Task<Result<std::shared_ptr<Message>>> load(QueueId id);
 
+  // For listings: a message at a glance, its envelope, its progress and its size (in content.length; head and content stay
+  // empty). place_of() belongs to the loop; glance() may run on any thread. It mends nothing and trusts the file more than
+  // load() does, which looks at every octet. Fault::not_found when it was finished meanwhile.
+  class Whereabouts;
+  Whereabouts place_of(const QueueId& id) const;
+  Result<std::shared_ptr<Message>> glance(const Whereabouts& place) const;
+
   // Durably settled recipients of an attempt that goes on (indexes into the envelope's recipients). May be called again
   // while one is under way: each call returns when what was settled at its beginning is durable.
   event::Task<Result<>> settle(std::shared_ptr<Message> message);
@@ -139,6 +146,18 @@ class Spool {
   std::vector<std::shared_ptr<Segment>> old_segments_;   // until recovery has read them
   std::size_t memory_used_ = 0;
   bool recovering_ = true;
+};
+
+// Where a message lies at the moment. Holding it keeps a journal segment from being reused.
+class Spool::Whereabouts {
+ public:
+  Whereabouts() = default;
+  const QueueId& id() const noexcept { return id_; }
+
+ private:
+  friend class Spool;
+  QueueId id_;
+  std::optional<Entry> entry_;           // in the journal; else in deferred/
 };
 
 // One message on its way in. Small ones grow in memory; past Options::memory_message, or when all together are past
