@@ -34,12 +34,14 @@ Logger::~Logger() {
 }
 
 void Logger::write(Event event) {
+  if (observer_) observer_(event);
   Entry entry{std::chrono::system_clock::now(), std::move(event)};
   bool wake = false;
   {
     std::lock_guard lock(mutex_);
     if (pending_.entries.size() >= queue_limit_) {
       ++pending_.lost;
+      lost_.fetch_add(1, std::memory_order_relaxed);
       return;
     }
     pending_.entries.push_back(std::move(entry));

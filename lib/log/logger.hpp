@@ -3,8 +3,10 @@
 // A missing or full log directory never stops anything: lines go to stderr and syslog instead, and the panic log
 // tells so once it works again. A Logger doesn't survive fork(): make one in each process. SIGPIPE must be ignored.
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -22,6 +24,11 @@ class Logger {
   ~Logger();                              // writes what is queued, then joins
   Logger(const Logger&) = delete;
   Logger& operator=(const Logger&) = delete;
+
+  // Called with each event before it is queued, by whoever writes it: quick, and from any thread. Set before other threads
+  // write; kept as long as the Logger lives.
+  void observe(std::function<void(const Event&)> observer) { observer_ = std::move(observer); }
+  std::uint64_t lost() const noexcept { return lost_.load(std::memory_order_relaxed); }   // events that found no room, in all
 
   // From any thread; never waits for anything but other callers' moves into the queue.
   void write(Event event);
@@ -47,6 +54,8 @@ class Logger {
   std::condition_variable wake_, written_;
   Work pending_;
   std::size_t queue_limit_;
+  std::function<void(const Event&)> observer_;
+  std::atomic<std::uint64_t> lost_{0};
   std::uint64_t queued_total_ = 0, written_total_ = 0;
   std::size_t flushing_ = 0;                 // callers inside flush()
   bool waiting_ = false;                     // the thread sleeps until there is work

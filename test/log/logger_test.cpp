@@ -208,7 +208,10 @@ TEST_CASE("past the bound of the queue events are counted and told in the panic 
   LoggerOptions options = in(directory);
   options.queue_limit = 10;
   Logger logger(options);
+  std::uint64_t seen = 0;
+  logger.observe([&](const Event& event) { seen += std::get<Notice>(event).text == "x"; });
   for (int i = 0; i < 10000; ++i) logger.notice("x");
+  CHECK(seen == 10000);
   logger.flush();
   REQUIRE(eventually([&] { return !lines_of(directory / "paniclog").empty(); }));
   std::uint64_t written = 0, lost = 0;
@@ -219,6 +222,7 @@ TEST_CASE("past the bound of the queue events are counted and told in the panic 
     lost += *parse_number(split(without_stamp(line), ' ')[0]);
   }
   CHECK(written + lost == 10000);
+  CHECK(lost == logger.lost());
 }
 
 TEST_CASE("the destructor writes what is queued") {
