@@ -78,6 +78,10 @@ class Remote {
 
   event::Task<> stop();                        // says goodbye on idle connections
   std::size_t connections() const noexcept { return open_; }
+  // As whom a host is spoken to; null: nobody logs in. The error names the file of credentials and what is wrong with it.
+  Result<LoginPtr> find_login(const config::Transport& transport, const SiteHost& host, const std::optional<mail::Address>& sender) {
+    return logins_.find(transport, Logins::host_key(host), sender);
+  }
 
   // For admins, as those of receive::Receiver: what is sent by a conversation that ends is tried again later.
   std::vector<smtp::ConversationFacts> sessions() const;

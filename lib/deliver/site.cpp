@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "base/text.hpp"
@@ -18,6 +19,8 @@ struct SiteFinder::Gathered {
   Status unsure;        // not ok: a question that could not be answered
   bool own = false;     // an address of ours was among them
   bool barred = false;  // one that nobody outside may send us to
+  bool insecure = false;  // an answer was not validated by DNSSEC
+  std::optional<Duration> ttl;
 };
 
 namespace {
@@ -63,6 +66,7 @@ std::vector<SiteHost> hosts_of(const dns::Answer& answer, std::uint16_t port) {
     SiteHost& host = hosts.emplace_back(mx.host, port, mx.preference, false);
     host.from_mx = true;
     host.secure = answer.secure;
+    host.ttl = answer.ttl;
   }
   std::ranges::sort(hosts, {}, [](const SiteHost& host) { return std::pair(host.preference, host.name); });
   std::set<std::string> seen;
@@ -147,6 +151,7 @@ event::Task<SiteFinder::Found> SiteFinder::exchangers(TransportPtr transport, st
     SiteHost& host = out.hosts.emplace_back(domain, port, 0, false);
     host.from_mx = true;
     host.secure = answer->secure;
+    host.ttl = answer->ttl;
   }
   if (out.hosts.empty()) {
     out.status = unsure_status(domain, answer->outcome);
@@ -291,9 +296,11 @@ event::Task<> SiteFinder::gather(TransportPtr transport, const SiteHost* host, d
   bool v6 = type == dns::Type::aaaa;
   if (transport->family == (v6 ? config::Family::ipv4 : config::Family::ipv6)) co_return;
   auto answer = co_await questions_.ask(host->name, type);
-  if (answer->found())
+  if (answer->found()) {
     judge(*host, answer->addresses, v6 ? &out->v6 : &out->v4, out);
-  else if (!answer->proven_absent() && answer->outcome != dns::Outcome::bad_name)
+    out->insecure = out->insecure || !answer->secure;
+    out->ttl = std::min(answer->ttl, out->ttl.value_or(answer->ttl));
+  } else if (!answer->proven_absent() && answer->outcome != dns::Outcome::bad_name)
     out->unsure = unsure_status(host->name, answer->outcome);
 }
 
@@ -322,6 +329,8 @@ event::Task<SiteFinder::Addresses> SiteFinder::addresses(TransportPtr transport,
       endpoint.port = host.port;
     }
   }
+  out.secure = found.ttl && !found.insecure;
+  out.ttl = found.ttl.value_or(Duration(0));
   if (!out.endpoints.empty()) co_return out;
   const char* which = transport->family == config::Family::ipv4   ? "IPv4 "
                       : transport->family == config::Family::ipv6 ? "IPv6 "

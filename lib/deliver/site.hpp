@@ -27,6 +27,7 @@ struct SiteHost {
   bool from_mx = false;  // somebody outside named it (an MX record, a recipient's literal), not the configuration:
                          // never connect to ourselves by it (S-093)
   bool secure = false;   // the look-up that named it was validated by DNSSEC
+  Duration ttl{};        // what was left of its time to live; 0: no look-up named it
 };
 
 struct Site {
@@ -97,6 +98,8 @@ class SiteFinder {
     Addresses() = default;
     Status status;
     std::vector<event::Endpoint> endpoints;
+    bool secure = false;   // all that was found was validated by DNSSEC
+    Duration ttl{};        // the shortest that was left; 0: not looked up
   };
   event::Task<Addresses> addresses(TransportPtr transport, SiteHost host);
 

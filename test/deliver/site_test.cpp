@@ -222,6 +222,27 @@ TEST_CASE("the name servers of spare hosts are not waited for without end") {
   CHECK(f.zone.questions.size() == 7);
 }
 
+TEST_CASE("of each look-up the time to live and DNSSEC's word are kept, of several the shortest and the worst") {
+  Finding f;
+  using std::chrono::seconds;
+  f.zone.mx("d.test", {{10, "a.mx"}}, true).at("a.mx", {"2001:db8::5"});
+  f.zone.answers[{"d.test", Type::mx}]->ttl = seconds(300);
+  f.zone.answers[{"a.mx", Type::a}]->ttl = seconds(60);
+  f.zone.answers[{"a.mx", Type::aaaa}]->ttl = seconds(90);
+  auto host = f.answer("d.test").site.hosts.at(0);
+  CHECK(host.ttl == seconds(300));
+  CHECK(host.secure);
+  auto found = await_ready(f.finder.addresses(f.transport, host));
+  CHECK(found.ttl == seconds(60));
+  CHECK_FALSE(found.secure);
+  f.zone.answers[{"a.mx", Type::a}]->secure = true;
+  CHECK_FALSE(await_ready(f.finder.addresses(f.transport, host)).secure);
+  f.zone.answers[{"a.mx", Type::aaaa}]->secure = true;
+  CHECK(await_ready(f.finder.addresses(f.transport, host)).secure);
+  SiteHost literal("203.0.113.7", 25, 0, true);
+  CHECK(await_ready(f.finder.addresses(f.transport, literal)).ttl == seconds(0));
+}
+
 TEST_CASE("this host in the list takes equal and worse ones out, known by name or by address") {
   Finding f;
   f.zone.at("alias.mx", {"203.0.113.40", "192.0.2.1"}).at("six.mx", {"2001:db8::1"}).at("loopback.mx", {"127.0.0.1"}).at("me.test", {"203.0.113.41"});
