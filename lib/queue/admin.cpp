@@ -288,7 +288,7 @@ event::Task<std::vector<Outcome>> carry_out_all(Queue* queue, std::vector<spool:
   constexpr int at_once = 16;        // the file system joins the syncs of some
   Bulk bulk(std::move(ids), std::move(order));
   event::Scope scope([queue](std::exception_ptr e) { queue->exception(e); });
-  for (int i = 0; i < at_once; ++i) scope.spawn(work_on(queue, &round));
+  for (int i = 0; i < at_once; ++i) scope.spawn(work_on(queue, &bulk));
   co_await scope.join();
   if (!bulk.soon.empty()) queue->run_now(bulk.soon, false);
   if (!bulk.forced.empty()) queue->run_now(bulk.forced, true);

@@ -73,6 +73,7 @@ class Attempt {
   event::Task<deliver::RemoteOutcome> transact(const SiteJob* job, std::vector<Place*>* places);
   bool take_outcome(const deliver::RemoteOutcome& outcome, std::vector<Place*>* places);
   deliver::RemoteRecipient remote_recipient(const Place& place) const;
+  void park_paused(SiteJob* job);        // queue_pauses.cpp
   void hold_places(SiteJob* job, Lanes::Admission admission, bool patient);
 
   // attempt_end.cpp

@@ -42,11 +42,16 @@ event::Task<> Attempt::deliver_remote() {
     }
     job->places.push_back(place.get());
   }
+  for (auto& job : sites_) park_paused(job.get());
+  bool nothing_left = std::ranges::all_of(sites_, [](const auto& job) { return job->places.empty(); });
+  if (nothing_left) co_return;
   if (sites_.size() == 1) {
     co_await find_site(sites_.front().get());
   } else {
     event::Scope searches([this](std::exception_ptr e) { queue_.exception(e); });
-    for (auto& job : sites_) searches.spawn(find_site(job.get()));
+    for (auto& job : sites_) {
+      if (!job->places.empty()) searches.spawn(find_site(job.get()));
+    }
     co_await searches.join();
     merge_sites();
   }
@@ -96,6 +101,8 @@ void Attempt::merge_sites() {
 }
 
 event::Task<> Attempt::deliver_to_site(SiteJob* job, bool patient) {
+  park_paused(job);
+  if (job->places.empty()) co_return;
   auto admission = co_await queue_.enter(job->lane, job->site.key, job->transport->connections, started_, patient);
   if (admission != Lanes::Admission::admitted) {
     hold_places(job, admission, patient);
@@ -103,6 +110,8 @@ event::Task<> Attempt::deliver_to_site(SiteJob* job, bool patient) {
   }
   auto visit = Lanes::Visit::neither;
   Status why;
+  std::string domain = job->places.front()->destination.address.domain().key();
+  park_paused(job);              // it may have waited long for room
   std::vector<Place*> places = job->places;
   while (!places.empty()) {
     auto outcome = co_await transact(job, &places);
@@ -115,7 +124,7 @@ event::Task<> Attempt::deliver_to_site(SiteJob* job, bool patient) {
     bool done = take_outcome(outcome, &places);
     if (done && (patient || !places.empty())) co_await keep_progress();
   }
-  queue_.leave(job->lane, visit, why, job->places.front()->destination.address.domain().key());
+  queue_.leave(job->lane, visit, why, domain);
 }
 
 // No room, or out of reach: the places are not tried now.

@@ -14,7 +14,7 @@ constexpr Duration outage_memory{3'600'000};              // of a closed lane th
 LaneKey lane_key(std::string_view name) { return checksum(name); }
 
 bool Lanes::Lane::may_start_forced() const noexcept {
-  return forced && !forced->empty() && seats + active < (outage ? forced_at_once : window);
+  return !held && forced && !forced->empty() && seats + active < (outage ? forced_at_once : window);
 }
 
 Lanes::Round Lanes::Lane::round() const noexcept {
@@ -25,7 +25,7 @@ Lanes::Round Lanes::Lane::round() const noexcept {
 
 bool Lanes::Lane::may_start() const noexcept {
   if (may_start_forced()) return true;
-  if (entries.empty()) return false;
+  if (held || entries.empty()) return false;
   return outage ? outage->half_open && outage->probe == 0 : seats + active < window;
 }
 
@@ -258,7 +258,7 @@ LaneKey Lanes::resolve(LaneKey lane) const {
 }
 
 void Lanes::redirect(LaneKey from, LaneKey to) {
-  if (from == to) return;
+  if (from == to || is_held(from)) return;
   if (redirects_.size() >= redirect_limit) redirects_.clear();
   // The latest word counts: when `to` has led here, it no longer does.
   redirects_.erase(from);
@@ -301,38 +301,6 @@ std::optional<Time> Lanes::next_opening() const {
   return std::get<Time>(*closed_.begin());
 }
 
-std::vector<Lanes::Site> Lanes::sites(bool closed_only) const {
-  std::vector<Site> out;
-  for (const auto& [key, lane] : lanes_) {
-    if (!lane.outage && (closed_only || lane.idle())) continue;
-    Site& site = out.emplace_back();
-    site.key = key;
-    site.name = lane.name;
-    site.ready = lane.mail();
-    site.active = lane.active;
-    site.window = lane.window;
-    if (!lane.outage) continue;
-    site.failures = lane.outage->failures;
-    site.closed_until = lane.outage->until;
-    site.outage_since = lane.outage->since;
-    site.why = lane.outage->why;
-  }
-  return out;
-}
-
-void Lanes::restore(const Site& site) {
-  Lane& lane = obtain(site.key, {}, LaneOptions());
-  if (lane.name.empty()) lane.name = site.name;
-  if (!lane.outage && lane.active == 0 && site.closed_until != Time()) {
-    lane.outage = std::make_unique<Outage>();
-    lane.outage->since = site.outage_since;
-    lane.outage->until = site.closed_until;
-    lane.outage->failures = site.failures;
-    lane.outage->why = site.why;
-  }
-  place(site.key, lane);
-}
-
 const Status* Lanes::closed_why(LaneKey key, Time now) const {
   const Lane* lane = find(resolve(key));
   if (lane == nullptr || !lane->outage) return nullptr;
@@ -359,16 +327,6 @@ bool Lanes::remove(const spool::QueueId& id) {
     std::size_t before = lane.mail();
     auto wanted = [&](const LaneEntry& entry) { return entry.id == id; };
     auto taken = [](const LaneEntry&) {};
-std::string_view Lanes::name_of(LaneKey key) const {
-  const Lane* lane = find(resolve(key));
-  return lane == nullptr ? std::string_view() : lane->name;
-}
-
-Time Lanes::closed_until(LaneKey key) const {
-  const Lane* lane = find(resolve(key));
-  return lane == nullptr || !lane->outage ? Time() : lane->outage->until;
-}
-
     lane.entries.extract(wanted, taken);
     if (lane.forced) lane.forced->extract(wanted, taken);
     if (lane.mail() == before) continue;
@@ -377,6 +335,17 @@ Time Lanes::closed_until(LaneKey key) const {
     return true;
   }
   return false;
+}
+
+void Lanes::remove(const std::unordered_set<spool::QueueId>& ids) {
+  auto wanted = [&](const LaneEntry& entry) { return ids.contains(entry.id); };
+  auto taken = [&](const LaneEntry&) { --size_; };
+  for (auto it = lanes_.begin(); it != lanes_.end();) {
+    auto& [key, lane] = *it++;           // place() may make an end of it
+    lane.entries.extract(wanted, taken);
+    if (lane.forced) lane.forced->extract(wanted, taken);
+    place(LaneKey(key), lane);
+  }
 }
 
 std::vector<LaneEntry> Lanes::drain() {
@@ -397,14 +366,3 @@ std::vector<LaneEntry> Lanes::drain() {
 }
 
 }  // namespace mansio::queue
-void Lanes::remove(const std::unordered_set<spool::QueueId>& ids) {
-  auto wanted = [&](const LaneEntry& entry) { return ids.contains(entry.id); };
-  auto taken = [&](const LaneEntry&) { --size_; };
-  for (auto it = lanes_.begin(); it != lanes_.end();) {
-    auto& [key, lane] = *it++;           // place() may make an end of it
-    lane.entries.extract(wanted, taken);
-    if (lane.forced) lane.forced->extract(wanted, taken);
-    place(LaneKey(key), lane);
-  }
-}
-

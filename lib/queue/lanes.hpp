@@ -80,6 +80,12 @@ class Lanes {
   LaneKey resolve(LaneKey lane) const;
   void forget_redirects();       // after a reload: routes may have changed
 
+  // Nothing is started from a lane that is held (an admin's pause, queue_pauses.cpp); what is pushed into it waits there.
+  // A lane that leads elsewhere is held itself, and leads there no more. Until release_all().
+  void hold(LaneKey lane, std::string_view name, const LaneOptions& options);     // as push()
+  void release_all();
+  bool is_held(LaneKey lane) const { const Lane* at = find(lane); return at != nullptr && at->held; }
+
   // All closed lanes may be probed now.
   void open_all(Time now);
   // When the first closed lane with entries may be probed; nullopt: none. A probe under way doesn't count.
@@ -88,22 +94,27 @@ class Lanes {
   std::vector<LaneEntry> overdue(LaneKey lane, Time arrived, bool also_warned);
   // Takes an entry out, wherever it stands. O(size of all lanes): for an admin's single command.
   bool remove(const spool::QueueId& id);
+  void remove(const std::unordered_set<spool::QueueId>& ids);
   // Everything that waits in lanes, taken out: to be sorted anew. Seats, visits and closed lanes stay.
   std::vector<LaneEntry> drain();
 
   struct Site {                  // for listings and for the file that survives a restart
     LaneKey key = 0;
     std::string name;
-  void remove(const std::unordered_set<spool::QueueId>& ids);
     std::size_t ready = 0;
     std::uint32_t active = 0, window = 1, failures = 0;
     Time closed_until{}, outage_since{};      // epoch: open
+    bool held = false;                        // by hold()
     Status why;
   };
   std::vector<Site> sites(bool closed_only) const;
   void restore(const Site& site);
   bool is_closed(LaneKey lane) const { const Lane* at = find(lane); return at != nullptr && at->outage != nullptr; }
   const Status* closed_why(LaneKey lane, Time now) const;   // nullptr: open, or it may be probed now
+
+  // Of the lane that mail for `lane` goes to: its name ("": not known), and until when it is closed (epoch: it isn't).
+  std::string_view name_of(LaneKey lane) const;
+  Time closed_until(LaneKey lane) const;
 
   std::size_t size() const noexcept { return size_; }       // entries in all lanes
   std::size_t lanes() const noexcept { return lanes_.size(); }
@@ -112,10 +123,6 @@ class Lanes {
  private:
   // Where a closed lane stands in closed_: those with mail first, each by when something is to happen to it.
   using Slot = std::tuple<bool, Time, LaneKey>;              // without mail?, when, which
-  // Of the lane that mail for `lane` goes to: its name ("": not known), and until when it is closed (epoch: it isn't).
-  std::string_view name_of(LaneKey lane) const;
-  Time closed_until(LaneKey lane) const;
-
   struct Outage {
     Time since{}, until{}, forget_at{};                      // forget_at: set when half-open
     Status why;
@@ -133,10 +140,11 @@ class Lanes {
     std::uint32_t window = 1, seats = 0, active = 0;
     std::optional<Round> in_turn;                            // and where:
     std::list<LaneKey>::iterator turn;
+    bool held = false;
     bool reached = false;                                    // by a visit while others went on, and no failure since
 
     std::size_t mail() const noexcept { return entries.size() + (forced ? forced->size() : 0); }
-    bool idle() const noexcept { return mail() == 0 && seats == 0 && active == 0; }
+    bool idle() const noexcept { return mail() == 0 && seats == 0 && active == 0 && !held; }
     bool proven() const noexcept { return !outage && window > 1; }
     Round round() const noexcept;
     bool may_start_forced() const noexcept;

@@ -20,7 +20,7 @@ constexpr Duration clock_step{60'000};               // the wall clock may jump:
 Queue::Queue(event::Loop& l, event::Scope& scope, spool::Spool& s, log::Logger& logger, deliver::AgentPool& pool,
              deliver::SiteFinder& site_finder, deliver::Remote& transports, config::ConfigPtr config, std::shared_ptr<route::Router> router)
     : loop(l), spool(s), log(logger), agents(pool), finder(site_finder), remote(transports), blocking(l, "reports", 1),
-      scope_(scope), clock_(l), save_timer_(l) {
+      scope_(scope), clock_(l), save_timer_(l), pause_timer_(l) {
   configure(std::move(config), std::move(router));
 }
 
@@ -309,6 +309,7 @@ event::Task<> Queue::stop() {
   stopping_ = true;
   clock_.wake();
   save_timer_.wake();
+  pause_timer_.wake();
   auto lines = std::move(patient_);
   patient_.clear();
   for (auto& [site, line] : lines) {

@@ -21,6 +21,7 @@
 #include "event/timer.hpp"
 #include "log/logger.hpp"
 #include "queue/lanes.hpp"
+#include "queue/pauses.hpp"
 #include "route/router.hpp"
 #include "spool/spool.hpp"
 
@@ -50,32 +51,33 @@ class Queue {
   // The file that keeps which destinations are out of reach over a restart; call before mail comes.
   void remember_sites(std::string path);
 
+  // What an admin has paused (queue_pauses.cpp). The file keeps it; call before mail comes.
+  void remember_pauses(std::string path);
+  const PauseList& pauses() const noexcept { return pauses_; }
+  // Durable, and in the log, when the answer comes; also after an error it counts until the next restart.
+  event::Task<Result<>> pause(Pause pause);
+  // The one of this kind and name, or all; those that were there.
+  event::Task<std::vector<Pause>> resume(std::optional<Pause::What> what, std::string name, std::string by);
+
   void accept(std::shared_ptr<spool::Message> message);      // just committed
   void found(spool::QueueId id, Time next_attempt);          // by the spool's recovery
   void run_now();                                            // every waiting message is due (sendmail -q)
   void run_now(spool::QueueId id, bool forced);              // this one; `forced`: even to a closed destination, or frozen
+  void run_now(const std::unordered_set<spool::QueueId>& ids, bool forced);      // wherever they stand, before all others
   // Those of `ids` whose time has not come; what stands in a lane already stays there, and every closed site may be probed.
   void run_now(const std::unordered_set<spool::QueueId>& ids);
   event::Task<> stop();                                      // starts nothing more; waits for attempts under way
 
   std::size_t waiting() const noexcept { return waiting_.size() + lanes_.size(); }
+  // Of those that wait for their time, how many are known to be for this lane. O(all): for an admin.
+  std::size_t waiting_for(LaneKey lane) const { return waiting_.count(lane); }
   std::size_t under_way() const noexcept { return under_way_.size(); }
   bool is_under_way(const spool::QueueId& id) const { return under_way_.contains(id); }
   // Ids of all messages, in order of arrival.
   std::vector<spool::QueueId> ids() const;
-  void run_now(const std::unordered_set<spool::QueueId>& ids, bool forced);      // wherever they stand, before all others
   // Why a message that was not tried yet waits: its destination is out of reach. "": it does not.
   std::string why_waiting(const spool::Message& message) const;
   const Lanes& lanes() const noexcept { return lanes_; }
-
-  // An admin's hand on a message: nobody else attempts it until let_go(). False: an attempt is under way.
-  bool hold(const spool::QueueId& id);
-  void let_go(const spool::QueueId& id, const After& after);
-
-  // A bug in a coroutine of the queue: told in the panic log, the message is tried again later.
-  void exception(std::exception_ptr e);
-
-  // For attempts.
   // Where a message stands and what for, as far as it is known without an attempt.
   struct Standing {
     Standing() = default;
@@ -86,6 +88,15 @@ class Queue {
     std::string why;               // it is closed
   };
   Standing standing(const spool::Message& message, Time now) const;
+
+  // An admin's hand on a message: nobody else attempts it until let_go(). False: an attempt is under way.
+  bool hold(const spool::QueueId& id);
+  void let_go(const spool::QueueId& id, const After& after);
+
+  // A bug in a coroutine of the queue: told in the panic log, the message is tried again later.
+  void exception(std::exception_ptr e);
+
+  // For attempts.
   event::Loop& loop;
   spool::Spool& spool;
   log::Logger& log;
@@ -103,6 +114,11 @@ class Queue {
   std::optional<LaneKey> domain_lane(const spool::Message& message) const;
   // Mail that stands in the domain's lane `from` is for `site`.
   void site_known(LaneKey from, LaneKey site);
+  // What holds up mail for the domain; `site`: its key, "" while it isn't known. Null: nothing.
+  const Pause* paused(const config::Transport& transport, std::string_view domain, std::string_view site) const;
+  // Nothing more is started from the lane where such mail stands, which is given: that of the site (0: not known), of the
+  // domain, or one that they share.
+  LaneKey hold_lane(std::optional<LaneKey> domain_lane, const Pause& pause, LaneKey site);
   // What is known against a site that is closed.
   const Status* closed_why(LaneKey site) const;
 
@@ -116,6 +132,9 @@ class Queue {
   };
   class WaitingQueue : public std::priority_queue<Waiting, std::vector<Waiting>, std::greater<>> {
    public:
+    std::size_t count(LaneKey lane) const {
+      return static_cast<std::size_t>(std::ranges::count(c, lane, &Waiting::lane));
+    }
     // Takes out those that `wanted` names: O(all).
     template <class Wanted>
     std::vector<Waiting> extract(Wanted&& wanted) {
@@ -163,6 +182,10 @@ class Queue {
   event::Task<> move_out(Relief* relief);
   event::Task<> save_sites();
   void sites_changed();
+  event::Task<Result<>> resumed(std::vector<Pause> pauses, std::string by);
+  event::Task<Result<>> keep_pauses();
+  void watch_pauses();
+  event::Task<> end_pauses();
 
   event::Scope& scope_;
   config::ConfigPtr config_;
@@ -178,11 +201,13 @@ class Queue {
   std::deque<Lanes::Started> overdue_;                               // expired, or due for a warning, in closed lanes
   std::unordered_map<LaneKey, std::deque<std::coroutine_handle<>>> patient_;
   std::size_t active_ = 0, slow_ = 0, retries_ = 0, patient_count_ = 0, since_relief_ = 0;
-  event::Timer clock_, save_timer_;
+  event::Timer clock_, save_timer_, pause_timer_;
+  PauseList pauses_;
   event::Trigger attempt_ended_;
-  std::string site_file_;
+  std::string site_file_, pause_file_;
   Time wakes_at_{};              // when watch_clock() looks again
-  bool stopping_ = false, pumping_ = false, watching_ = false, saving_ = false, sites_dirty_ = false, relieving_ = false;
+  bool stopping_ = false, pumping_ = false, watching_ = false, saving_ = false, sites_dirty_ = false, relieving_ = false,
+       watching_pauses_ = false;
 };
 
 }  // namespace mansio::queue

@@ -134,6 +134,7 @@ Queue::Standing Queue::standing(const spool::Message& message, Time now) const {
 }
 
 std::string Queue::why_waiting(const spool::Message& message) const {
+  if (lanes_.is_held(lanes_.resolve(lane_of(message).key))) return "its destination is paused by an administrator";
   const Status* why = lanes_.closed_why(lane_of(message).key, std::chrono::system_clock::now());
   return why == nullptr ? std::string() : words_of(*why);
 }

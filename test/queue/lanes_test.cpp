@@ -628,4 +628,62 @@ TEST_CASE("a million entries in one lane, and a million lanes, within their memo
   CHECK(lanes.looks() <= 2 * million + 1);
 }
 
+TEST_CASE("from a lane that is held nothing is started, not even by force, and others go on") {
+  Play play;
+  play.options = fixed_window(10);
+  play.push("a", 2);
+  play.push("b", 1);
+  play.lanes.hold(play.key("a"), {}, play.options);
+  play.push("a");
+  play.push_forced("a");
+  std::vector<std::uint32_t> order;
+  for (auto& started : play.start_all()) order.push_back(number_of(started.entry));
+  CHECK(order == std::vector<std::uint32_t>{2});
+  CHECK(play.site("a").held);
+  CHECK(play.site("a").ready == 4);
+  play.lanes.release_all();
+  order.clear();
+  for (auto& started : play.start_all()) order.push_back(number_of(started.entry));
+  CHECK(order == std::vector<std::uint32_t>{4, 0, 1, 3});
+  CHECK_FALSE(play.lanes.is_held(play.key("a")));
+}
+
+TEST_CASE("a closed lane that is held is not probed when its time comes") {
+  Play play;
+  play.visit("a", Visit::unreachable);
+  play.push("a");
+  play.lanes.hold(play.key("a"), {}, play.options);
+  play.now += 20min;
+  CHECK_FALSE(play.take());
+  CHECK_FALSE(play.lanes.next_opening());
+  play.lanes.release_all();
+  CHECK(play.take());
+}
+
+TEST_CASE("a domain that is held leads to no site, until it is released") {
+  Play play;
+  play.lanes.redirect(play.key("domain"), play.key("site"));
+  play.lanes.hold(play.key("domain"), {}, play.options);
+  play.lanes.redirect(play.key("domain"), play.key("site"));
+  play.push("domain");
+  play.push("site");
+  auto started = play.start_all();
+  REQUIRE(started.size() == 1);
+  CHECK(started[0].lane == play.key("site"));
+  play.lanes.release_all();
+  play.lanes.redirect(play.key("domain"), play.key("site"));
+  play.lanes.end(started[0]);
+  started = play.start_all();
+  REQUIRE(started.size() == 1);
+  CHECK(started[0].lane == play.key("site"));
+}
+
+TEST_CASE("a lane that was held and has no mail is forgotten when it is released") {
+  Play play;
+  play.lanes.hold(play.key("a"), "a", play.options);
+  CHECK(play.lanes.lanes() == 1);
+  play.lanes.release_all();
+  CHECK(play.lanes.lanes() == 0);
+}
+
 }  // namespace mansio::queue
