@@ -7,16 +7,12 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdlib>
-#include <iterator>
+#include <optional>
 
-#include "config/credentials.hpp"
 #include "config/describe.hpp"
-#include "logins.hpp"
+#include "configuration_check.hpp"
 #include "parent.hpp"
-#include "route/tables.hpp"
-#include "services.hpp"
 
 extern "C" void setproctitle_init(int argc, char* argv[], char* envp[]);
 
@@ -25,68 +21,23 @@ namespace {
 
 constexpr int exit_config = 78, exit_temporary = 75, exit_usage = 64;
 
-struct Loaded {
-  Sources sources;
-  config::ConfigPtr config;
-};
-
 // Prints every mistake of every file; nullopt when there are any.
-std::optional<Loaded> load(const std::string& path) {
-  Loaded out;
-  auto print = [](const config::Problems& problems) {
-    for (const auto& problem : problems) fmt::print(stderr, "{}\n", problem.message());
-  };
-  auto files = config::read_sources(path);
-  if (!files) {
-    print(files.error());
-    return std::nullopt;
-  }
-  out.sources.files = std::move(*files);
-  out.sources.facts = config::machine_facts(out.sources.files);
-  auto parsed = config::parse(out.sources.files, out.sources.facts);
-  if (!parsed) {
-    print(parsed.error());
-    return std::nullopt;
-  }
-  out.config = std::move(*parsed);
-  return out;
-}
-
-// What is wrong with certificates, keys and other files for root's eyes. One that only this caller can't read is no mistake.
-std::vector<std::string> check_secrets(const config::Config& config) {
-  std::vector<std::string> problems;
-  auto files = secret_files(config);
-  auto hidden = [](const SecretFile& file) { return ::access(file.path.c_str(), R_OK) != 0 && errno == EACCES; };
-  for (const SecretFile& file : files) {
-    if (hidden(file)) fmt::print(stderr, "{}: {}: not checked, since this user may not read it\n", file.setting, file.path);
-  }
-  if (std::ranges::any_of(files, hidden)) return problems;
-  auto user = find_service_user(config);
-  Secrets secrets = read_secrets(files, user ? *user : ServiceUser());
-  for (const SecretFile& file : files) {
-    if (auto problem = secrets.problem(file.path); !problem.empty()) problems.push_back(problem);
-  }
-  if (problems.empty()) problems = make_services(config, secrets, nullptr, {}).problems;
-  std::ranges::copy(check_logins(config, secrets), std::back_inserter(problems));
-  for (const config::Transport& transport : config.transports) {
-    const std::string* text = transport.credentials.empty() ? nullptr : secrets.find(transport.credentials);
-    if (text == nullptr) continue;
-    auto parsed = config::Credentials::parse(config::Source{transport.credentials, *text});
-    if (parsed) continue;
-    for (const auto& problem : parsed.error()) problems.push_back(problem.message());
-  }
-  return problems;
+std::optional<LoadedConfiguration> load(const std::string& path) {
+  auto loaded = load_configuration(path);
+  if (loaded) return std::move(*loaded);
+  for (const auto& problem : loaded.error()) fmt::print(stderr, "{}\n", problem.message());
+  return std::nullopt;
 }
 
 int check(const std::string& path, bool print) {
   auto loaded = load(path);
   if (!loaded) return exit_config;
-  route::TableOptions options;
-  options.trusted_owner = ::getuid();
-  auto problems = route::load_tables(loaded->config, options)->problems;
-  std::ranges::copy(check_secrets(*loaded->config), std::back_inserter(problems));
-  for (const auto& problem : problems) fmt::print(stderr, "{}\n", problem);
-  if (!problems.empty()) return exit_config;
+  CheckedFiles checked = check_files(loaded->config);
+  for (const SecretFile& file : checked.hidden) {
+    fmt::print(stderr, "{}: {}: not checked, since this user may not read it\n", file.setting, file.path);
+  }
+  for (const auto& problem : checked.problems) fmt::print(stderr, "{}\n", problem);
+  if (!checked.problems.empty()) return exit_config;
   if (print) fmt::print("{}", config::describe(*loaded->config));
   else fmt::print("{}: the configuration is good\n", path);
   return 0;

@@ -19,6 +19,7 @@ int run(int argc, char** argv) {
   app.add_flag("--json", invocation.json, "JSON objects on standard output, one a line");
   app.require_subcommand(1);
   app.fallthrough();                       // --config and --json may follow the command
+  add_check(app, invocation);
   add_passwd(app, invocation);
   try {
     app.parse(argc, argv);

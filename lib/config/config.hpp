@@ -192,6 +192,7 @@ class Places;                                // config/places.hpp
 
 struct Config {
   std::string file;                          // absolute path of the main file
+  std::string fingerprint;                   // of the files' texts and what the machine adds: the same for the same configuration
   std::shared_ptr<const Places> places;      // where each setting was given; null: it was read from no files
   std::string host_name, mail_name, postmaster;
   std::string run_as;                        // "": stay the calling user

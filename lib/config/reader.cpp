@@ -4,10 +4,12 @@
 
 #include <algorithm>
 
+#include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "config/check.hpp"
 #include "config/settings.hpp"
 #include "config/value.hpp"
+#include "crypto/digest.hpp"
 
 namespace mansio::config {
 namespace {
@@ -130,11 +132,28 @@ void sort_problems(Problems& problems, const std::vector<Source>& sources) {
 
 }  // namespace
 
+// Lengths, so that no two sets of files give the same text.
+static std::string fingerprint_of(const std::vector<Source>& sources, const MachineFacts& facts) {
+  std::string all;
+  auto add = [&](const std::string& text) { all += std::to_string(text.size()) + ":" + text; };
+  for (const Source& source : sources) {
+    add(source.file);
+    add(source.text);
+  }
+  add(facts.host_name);
+  add(facts.mail_name);
+  add(facts.aliases);
+  std::uint64_t start = 0;
+  for (char octet : crypto::digest(crypto::Hash::sha256, all).substr(0, 8)) start = start << 8 | static_cast<unsigned char>(octet);
+  return hex_encode(start);
+}
+
 std::expected<ConfigPtr, Problems> parse(const std::vector<Source>& sources, const MachineFacts& facts) {
   const std::string& main_file = sources.at(0).file;
   auto slash = main_file.rfind('/');
   Reader reader(main_file, slash == std::string::npos ? "." : slash == 0 ? "/" : main_file.substr(0, slash));
   reader.config.file = main_file;
+  reader.config.fingerprint = fingerprint_of(sources, facts);
   reader.defaults("");
   reader.config.aliases = facts.aliases;
   bool complete = true;

@@ -56,6 +56,19 @@ TEST_CASE("a file that says only its version is a whole configuration") {
   CHECK(c->trusted_users == Lines{"root"});
 }
 
+TEST_CASE("the fingerprint changes with any text, any file and the machine's names") {
+  auto fingerprint = [](std::vector<Source> sources, MachineFacts facts = {}) { return (*parse(sources, facts))->fingerprint; };
+  std::string one = fingerprint({{"/etc/m.conf", "version = 1;"}});
+  CHECK(one.size() == 16);
+  CHECK(one == fingerprint({{"/etc/m.conf", "version = 1;"}}));
+  CHECK(one != fingerprint({{"/etc/m.conf", "version = 1; "}}));
+  CHECK(one != fingerprint({{"/etc/n.conf", "version = 1;"}}));
+  CHECK(one != fingerprint({{"/etc/m.conf", "version = 1;"}, {"/etc/conf.d/a.conf", ""}}));
+  MachineFacts other;
+  other.host_name = "mx.example.org";
+  CHECK(one != fingerprint({{"/etc/m.conf", "version = 1;"}}, other));
+}
+
 TEST_CASE("every kind of value is read") {
   ConfigPtr c = good(R"(
     host_name = "MX.Example.NET."; run_as = ""; spool_directory = "spool"; aliases = ""; recipient_delimiter = "";

@@ -1,0 +1,16 @@
+// Do the name servers answer, how fast, and is our own name known there?
+#pragma once
+#include <string>
+
+#include "doctor/finding.hpp"
+#include "doctor/names.hpp"
+#include "event/loop.hpp"
+
+namespace mansio::doctor {
+
+// "dns_server" of each server, one after the other as the daemon would ask them, at once in time.
+event::Task<Findings> check_name_servers(event::Loop& loop, dns::ResolverOptions options, std::string host_name);
+// "host_name": fully qualified, and has an address.
+event::Task<Findings> check_host_name(Names& names, std::string host_name);
+
+}  // namespace mansio::doctor
