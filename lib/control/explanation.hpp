@@ -1,0 +1,67 @@
+// One answer for the plan: would mail for an address be accepted, by which line of the configuration, and where does it go
+// then? Asks the daemon's own router, policy, search for hosts and queue; nothing is decided here, and nothing is sent.
+// session.hpp has the keys of the answers.
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "control/server.hpp"
+#include "policy/recipient.hpp"
+
+namespace mansio::control {
+
+// Bounds of one answer: past them the rest is counted. What is shown of a site costs questions to name servers.
+inline constexpr std::size_t most_places_shown = 500, most_sites_shown = 20, most_plans_shown = 20;
+
+class Explanation {
+ public:
+  using Json = nlohmann::json;
+
+  struct Question {
+    Question() = default;
+    std::string address, sender;       // as typed; sender "": "<>"
+    std::string client, user;          // "": not said
+  };
+
+  explicit Explanation(Services& services);
+
+  // The verdict at RCPT and the plan.
+  event::Task<Json> address(Question question);
+  // What waits of a message, and the plan for each of its waiting recipients.
+  event::Task<Json> message(std::shared_ptr<spool::Message> message);
+
+ private:
+  // explanation_verdict.cpp
+  event::Task<Json> verdict(mail::Address address, const Question* question, const Json* plan);
+  Json describe(const policy::Verdict& judged, const mail::Address& address) const;
+  Json client_facts(const Question& question, bool* may_relay) const;
+  // explanation.cpp; `transport`: of a message that an admin rerouted
+  event::Task<Json> plan(mail::Address address, std::string sender, std::string transport);
+  Json describe(const route::Destination& destination) const;
+  Json describe(const route::Step& step) const;
+  Json retry(const mail::Domain& domain, Time arrived, Time now) const;
+  // explanation_site.cpp
+  event::Task<std::optional<std::size_t>> site(const route::Destination* destination, const std::string* sender);
+  event::Task<Json> hosts(std::shared_ptr<const config::Transport> transport, const deliver::Site* site);
+  Json describe_tls(const config::Transport& transport, const mail::Domain& domain) const;
+  Json describe_login(const config::Transport& transport, const deliver::Site& site, const std::string& sender) const;
+  Json state(const route::Destination& destination, const std::string& key, const std::string& sender) const;
+  std::string place_of(std::string_view setting) const;
+
+  Services& services_;
+  queue::Queue& queue_;
+  config::ConfigPtr config_;
+  std::shared_ptr<route::Router> router_;
+  Json sites_;                                 // of this answer, in the order they were met
+  std::map<std::string, std::size_t> known_;   // next hop → index into sites_
+};
+
+std::int64_t unix_seconds(Time time);
+// {"code":550,"enhanced":"5.1.1","text":"...","line":"550 5.1.1 ..."}
+nlohmann::json describe_status(const Status& status);
+
+}  // namespace mansio::control
