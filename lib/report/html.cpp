@@ -22,12 +22,14 @@ class Page {
     out_ += "<div class=\"grid2\">";
     times("Time in the queue", "from arrival until a message is done with", r_.queue, "received");
     times("Time of a delivery", "of one attempt that succeeded", r_.delivery, "delivered");
+    out_ += "</div><div class=\"flow\">";
     list("Deferred", "by destination and reason", r_.deferrals, "deferred", "Destination and reason", false);
-    list("Rejected", "by stage and reason", r_.rejections, "rejected", "Stage and reason", false);
     list("Failed", "by domain and reason", r_.failures, "failed", "Domain and reason", false);
+    list("Rejected", "by stage and reason", r_.rejections, "rejected", "Stage and reason", false);
     tls();
     list("Failed log-ins", "by client", r_.login_clients, "failed", "Client", false);
     list("Trouble with connections", "by kind", r_.trouble_kinds, "deferred", "Kind", false);
+    out_ += "</div><div class=\"grid2\">";
     list("Sender domains", "of messages received", r_.sender_domains, "received", "Domain", true);
     list("Recipient domains", "of deliveries", r_.recipient_domains, "delivered", "Domain", true);
     list("Senders", "of messages received", r_.senders, "received", "Address", true);
@@ -145,8 +147,7 @@ class Page {
     for (std::size_t i = 0; i < times.ranges.size(); ++i) {
       std::string range = range_text(i);
       std::string share = share_text(times.ranges[i], times.count);
-      std::string tick = range.starts_with("≤ ") ? range.substr(4) : "more";
-      std::erase(tick, ' ');
+      std::string tick = i < time_bounds.size() ? span_text(time_bounds[i]) : "more";
       chart.columns.push_back({{{times.ranges[i], series}}, fmt::format("{}: {} ({})", range, grouped(times.ranges[i]), share), tick});
       rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>", range, grouped(times.ranges[i]), share);
     }

@@ -77,7 +77,8 @@ std::string ColumnChart::html() const {
   }
   out += "</svg>" + labels + "</div>";
   if (ticks) {
-    out += "<div class=\"x\" aria-hidden=\"true\">";
+    auto labelled = std::ranges::count_if(columns, [](const Column& column) { return !column.tick.empty(); });
+    out += fmt::format("<div class=\"x{}\" aria-hidden=\"true\">", labelled > 9 ? " many" : "");
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (columns[i].tick.empty()) continue;
       out += fmt::format("<span style=\"left:{:.3f}%\">{}</span>", (static_cast<double>(i) + 0.5) * width, html_text(columns[i].tick));
@@ -141,7 +142,7 @@ h1 span{color:var(--soft);font-weight:400}
 header p,footer{color:var(--soft);margin:0}
 footer{padding-top:8px;padding-bottom:40px;font-size:13px}
 h2{font-size:16px;margin:0}
-.cards{list-style:none;margin:20px 0;padding:0;display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(158px,1fr))}
+.cards{list-style:none;margin:20px 0;padding:0;display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(min(46%,220px),1fr))}
 .cards li,.box{background:var(--card);border:1px solid var(--line);border-radius:12px}
 .cards li{padding:14px 16px;border-top:3px solid var(--mark)}
 .cards .label{color:var(--soft);font-size:13px}
@@ -151,6 +152,7 @@ h2{font-size:16px;margin:0}
 .box figcaption,.box .head{display:flex;flex-wrap:wrap;gap:4px 20px;justify-content:space-between;align-items:baseline;margin-bottom:14px}
 .box .sub{color:var(--soft);font-size:13px;margin:0}
 .grid2{display:grid;gap:0 16px;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}
+.flow{columns:2 440px;column-gap:16px}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 16px;margin:0;padding:0;font-size:13px;color:var(--soft)}
 .legend svg{vertical-align:-1px;margin-right:6px}
 .panel{color:var(--soft);font-size:13px;margin:0 0 6px}
@@ -183,7 +185,7 @@ details td,details th{font-size:13px;padding:3px 10px 3px 0;white-space:nowrap}
 .warning{border-left:4px solid var(--failed)}
 @media (max-width:560px){body{font-size:14px}.box{padding:14px}.chart{padding-left:40px}.cards strong{font-size:22px}.plot .count{display:none}.x.many span:nth-child(even){display:none}}
 @media print{:root{--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--track:#eee;--received:#3a6fd8;--delivered:#1d9a72;--deferred:#dc9a06;--failed:#d0433a;--rejected:#8660c8;--clear:#a9b2c0}
-*{print-color-adjust:exact;-webkit-print-color-adjust:exact}details{display:none}header{padding-top:0}.grid2{grid-template-columns:1fr 1fr}.cards{grid-template-columns:repeat(4,1fr)}}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}details{display:none}header{padding-top:0}.grid2{grid-template-columns:1fr 1fr}.flow{columns:2}.cards{grid-template-columns:repeat(4,1fr)}}
 )css";
 
 }  // namespace mansio::report

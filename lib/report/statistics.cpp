@@ -220,7 +220,8 @@ Report Statistics::finish(Time from, Time to, std::size_t most_slots, std::size_
     out.step = std::chrono::hours(hours);
     if (out.to - out.from < out.step * static_cast<std::int64_t>(most_slots - 1)) break;
   }
-  out.slots = slots(out.from, out.to, out.step);
+  bool exclusive = to != Time{};                       // else the last event lies at its end
+  out.slots = slots(out.from, exclusive ? out.to : out.to + std::chrono::seconds(1), out.step);
   out.queue = times_of(queue_);
   out.delivery = times_of(delivery_);
   for (const auto& [version, share] : tls_) out.tls.push_back(share);

@@ -47,21 +47,21 @@ std::string size_text(std::uint64_t bytes) {
   auto value = static_cast<double>(bytes);
   std::size_t unit = 0;
   for (; value >= 1000 && unit < 4; ++unit) value /= 1024;
-  return (value >= 100 || unit == 0 ? fmt::format("{:.0f}", value) : short_number(value)) + " " + units[unit];
+  return (value >= 100 || unit == 0 ? fmt::format("{:.0f}", value) : short_number(value)).append(thin) + units[unit];
 }
 
 std::string span_text(Duration time) {
   auto ms = static_cast<double>(time.count());
-  if (ms < 1000) return fmt::format("{:.0f} ms", ms);
-  if (ms < 60e3) return short_number(ms / 1e3) + " s";
-  if (ms < 3600e3) return short_number(ms / 60e3) + " min";
-  if (ms < 86400e3) return short_number(ms / 3600e3) + " h";
-  return short_number(ms / 86400e3) + " d";
+  if (ms < 1000) return fmt::format("{:.0f}{}ms", ms, thin);
+  if (ms < 60e3) return short_number(ms / 1e3).append(thin) + "s";
+  if (ms < 3600e3) return short_number(ms / 60e3).append(thin) + "min";
+  if (ms < 86400e3) return short_number(ms / 3600e3).append(thin) + "h";
+  return short_number(ms / 86400e3).append(thin) + "d";
 }
 
 std::string share_text(std::uint64_t part, std::uint64_t of) {
   if (of == 0) return "–";
-  return short_number(100.0 * static_cast<double>(part) / static_cast<double>(of)) + " %";
+  return short_number(100.0 * static_cast<double>(part) / static_cast<double>(of)).append(thin) + "%";
 }
 
 std::string stamp_text(Time time) {

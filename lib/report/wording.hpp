@@ -7,6 +7,8 @@
 namespace mansio::report {
 
 std::string grouped(std::uint64_t number);             // "12,345"
+// Between a number and its unit stands a blank at which no line breaks.
+inline constexpr std::string_view thin = "\u00a0";
 std::string size_text(std::uint64_t bytes);            // "1.2 GiB"
 std::string span_text(Duration time);                  // "12 ms", "3.4 s", "5 min", "2.5 h", "3 d"
 std::string share_text(std::uint64_t part, std::uint64_t of);   // "12.3 %"; "–" of nothing
