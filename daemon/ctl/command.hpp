@@ -37,6 +37,7 @@ struct Invocation {
 // Each adds its command, with options whose variables live as long as the program.
 void add_check(CLI::App& app, Invocation& invocation);
 void add_passwd(CLI::App& app, Invocation& invocation);
+void add_setup(CLI::App& app, Invocation& invocation);
 
 // "mansioctl: TEXT" on standard error; control bytes are escaped. With --json also {"error":TEXT,"exit":N} on standard
 // output. Gives `exit`.
