@@ -46,7 +46,7 @@ T run(event::Task<T> task) {
   return std::move(*out);
 }
 
-mail::Address address(const std::string& text) { return mail::Address::parse(text).value(); }
+inline mail::Address address(const std::string& text) { return mail::Address::parse(text).value(); }
 
 struct House {
   Users users;
