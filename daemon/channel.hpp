@@ -14,11 +14,13 @@ constexpr char tag_secrets = 'K';      // what the files named by the next confi
 constexpr char tag_renew = 'W';        // take the secrets into use: a certificate, say, was renewed
 constexpr char tag_notice = 'N';       // text for the panic log
 constexpr char tag_reopen = 'R';       // reopen the logs
+constexpr char tag_answer = 'Q';       // to tag_reload, after the configuration; + why it was refused, a line each
 constexpr char tag_stop = 'S';         // finish open work within shutdown_grace, then end
 
 // To the parent.
 constexpr char tag_ready = 'Y';        // + addresses: every listener answers
 constexpr char tag_failed = 'F';       // + text: cannot start
+constexpr char tag_reload = 'H';       // an admin asks for what HUP does
 constexpr char tag_reloaded = 'D';     // a new configuration is in use
 
 // By AgentKind: look-ups, deliveries, passwords.

@@ -15,7 +15,7 @@ void Listening::use(MadeServices made) {
   tell_expiry(std::chrono::system_clock::now(), true);
 }
 
-void Listening::open(const config::Config& config, std::map<std::string, UniqueFd>& handed) {
+void Listening::open(const config::Config& config, std::map<std::string, UniqueFd> handed) {
   auto wanted = wanted_sockets(config);
   settings_.clear();
   for (const ListenerSocket& socket : wanted) {
@@ -33,7 +33,6 @@ void Listening::open(const config::Config& config, std::map<std::string, UniqueF
     if (listener) listeners_.emplace(socket.key, std::move(*listener));
     else log_.panic(fmt::format("{}: {}", socket.setting, listener.error().text()));
   }
-  handed.clear();
 }
 
 std::string Listening::addresses() const {

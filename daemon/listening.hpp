@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "control/facts.hpp"
 #include "event/listener.hpp"
 #include "listeners.hpp"
 #include "log/logger.hpp"
@@ -22,11 +23,13 @@ class Listening {
   const ServiceMap& services() const noexcept { return services_; }
   const std::shared_ptr<net::TlsTickets>& tickets() const noexcept { return tickets_; }
   // Opens those of `handed` that the configuration wants and that have a service, closes those that it no longer wants.
-  void open(const config::Config& config, std::map<std::string, UniqueFd>& handed);
+  void open(const config::Config& config, std::map<std::string, UniqueFd> handed);
   void close() { listeners_.clear(); }
 
   std::string addresses() const;                   // "127.0.0.1:25 [::1]:25 unix:/path"
   std::vector<event::Endpoint> endpoints() const;  // where we answer ourselves: no MX may lead there; "*" for all addresses
+  std::vector<control::Facts::Listener> describe(const config::Config& config) const;      // facts.cpp
+  const std::vector<net::TlsServer::Certificate>& certificates() const noexcept { return certificates_; }
   // Once a day: which certificates are about to expire.
   void watch_expiry(Time now);
 

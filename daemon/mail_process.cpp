@@ -1,5 +1,3 @@
-#include "mail_process.hpp"
-
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,92 +6,16 @@
 
 #include <algorithm>
 #include <csignal>
-#include <map>
-#include <optional>
 
 #include "base/file.hpp"
 #include "channel.hpp"
-#include "config/reader.hpp"
-#include "control/server.hpp"
-#include "event/signals.hpp"
-#include "listening.hpp"
-#include "logins.hpp"
-#include "outbound.hpp"
-#include "queue/queue.hpp"
-#include "receive/pickup.hpp"
-#include "receive/receiver.hpp"
-#include "secrets.hpp"
-#include "sources.hpp"
-#include "user_directory.hpp"
+#include "facts.hpp"
+#include "mail_program.hpp"
 
 namespace mansio::daemon {
-namespace {
 
-constexpr Duration table_check{2000};       // aliases, users, lists: a changed file counts this soon
-constexpr Duration pickup_check{30'000};
-constexpr std::size_t relay_content = 64 << 10;        // messages up to this size leave from memory
-
-log::LoggerOptions log_options(const config::Config& config, bool foreground) {
-  log::LoggerOptions options;
-  options.directory = config.log_directory;
-  options.format = config.log_format == config::LogFormat::json ? log::Format::json
-                   : config.log_format == config::LogFormat::both ? log::Format::both : log::Format::text;
-  options.copy_to_stderr = foreground;
-  options.journal = config.log_journal;
-  return options;
-}
-
-class MailProcess {
- public:
-  MailProcess(UniqueFd channel, const MailOptions& options);
-  int run();
-
- private:
-  void received(event::PacketSocket::Packet packet);
-  void take_secrets(UniqueFd file);
-  void take_configuration(UniqueFd file);
-  bool start(config::ConfigPtr config);
-  void use(config::ConfigPtr config, route::TablesPtr tables);
-  event::Task<> reconfigure(config::ConfigPtr config);
-  void raise_descriptor_limit(const config::Config& config);
-  bool open_local_sockets();
-  event::Task<> watch_tables();
-  event::Task<> watch_pickup();
-  event::Task<> stop();
-  void tell_parent(char tag, const std::string& text);
-  bool cannot_start(const std::string& why);
-  event::Task<> renew();
-  route::TableOptions table_options() const;
-  route::RouterOptions router_options() const;
-  event::Task<control::ReloadResult> reload_tables();
-
-  MailOptions options_;
-  event::Loop loop_;
-  event::Scope scope_;
-  std::optional<event::PacketSocket> parent_;
-  UniqueFd channel_;
-  config::ConfigPtr config_;
-  Secrets secrets_;
-  route::TablesPtr tables_;
-  std::optional<log::Logger> log_;
-  std::optional<deliver::AgentPool> agents_;
-  std::optional<AgentDirectory> users_;
-  std::unique_ptr<spool::Spool> spool_;
-  std::optional<Outbound> outbound_;
-  std::optional<queue::Queue> queue_;
-  std::optional<receive::Receiver> receiver_;
-  std::optional<receive::PickupReader> pickup_;
-  std::optional<control::Server> control_;
-  std::optional<event::Threads> reading_;
-  std::optional<event::Timer> table_timer_, pickup_timer_, grace_timer_;
-  std::map<std::string, UniqueFd> handed_;                  // by the parent, not listened on yet
-  std::optional<Listening> listening_;
-  std::optional<Logins> logins_;
-  std::optional<event::Listener> submit_;
-  std::optional<event::Signals> signals_;
-  bool stopping_ = false;
-  int exit_status_ = 0;
-};
+constexpr static Duration pickup_check{30'000};
+constexpr static std::size_t relay_content = 64 << 10;        // messages up to this size leave from memory
 
 MailProcess::MailProcess(UniqueFd channel, const MailOptions& options)
     : options_(options), scope_([this](std::exception_ptr e) {
@@ -142,29 +64,17 @@ void MailProcess::received(event::PacketSocket::Packet packet) {
     case tag_agent: (void)agents_->add(std::move(packet.fd), agent_kind(text)); break;
     case tag_listener: handed_[text] = std::move(packet.fd); break;
     case tag_secrets: take_secrets(std::move(packet.fd)); break;
-    case tag_renew: if (listening_) scope_.spawn(renew()); break;
+    case tag_renew:
+      pending_.secrets = true;
+      demand();
+      break;
+    case tag_answer: answered(text); break;
     case tag_config: take_configuration(std::move(packet.fd)); break;
     case tag_notice: if (log_) log_->panic(text); break;
     case tag_reopen: if (log_) log_->reopen(); break;
     case tag_stop: if (!stopping_) scope_.spawn(stop()); break;
     default: break;
   }
-}
-
-// Kept for the configuration, or the renewal, that follows.
-void MailProcess::take_secrets(UniqueFd file) {
-  auto secrets = secrets_from_memory_file(file.get());
-  if (secrets) secrets_.replace(*secrets);
-  else if (log_) log_->panic(secrets.error().text());
-}
-
-void MailProcess::take_configuration(UniqueFd file) {
-  auto sources = from_memory_file(file.get());
-  if (!sources) return (void)cannot_start(sources.error().text());
-  auto parsed = config::parse(sources->files, sources->facts);
-  if (!parsed) return (void)cannot_start(parsed.error().front().message());   // the parent parsed it before: can't be
-  if (config_) scope_.spawn(reconfigure(*parsed));
-  else start(*parsed);
 }
 
 route::TableOptions MailProcess::table_options() const {
@@ -191,6 +101,7 @@ bool MailProcess::start(config::ConfigPtr config) {
     return cannot_start("log_directory: " + Error::from_errno(errno, "write in " + config->log_directory).text());
   }
   log_.emplace(log_options(*config, options_.foreground));
+  metering_.emplace(loop_, scope_, *log_);
   log_->notice(fmt::format("mansio {} daemon started: pid={}, spool {}", MANSIO_VERSION, ::getppid(), config->spool_directory));
   auto made = make_directory(config->spool_directory + "/pickup", 01733);
   if (!made) return cannot_start("spool_directory: " + made.error().text());
@@ -200,6 +111,7 @@ bool MailProcess::start(config::ConfigPtr config) {
   options.segment_size = config->spool_segment_size.bytes();
   options.reserve = config->spool_reserve.bytes();
   options.keep_content = relay_content;
+  options.synced = metering_->sync_observer();
   auto spool = spool::Spool::open(loop_, scope_, options, [this](const std::string& text) { log_->panic(text); });
   if (!spool) return cannot_start("spool_directory: " + spool.error().text());
   spool_ = std::move(*spool);
@@ -218,11 +130,22 @@ bool MailProcess::start(config::ConfigPtr config) {
   if (!outbound_->problem().empty()) log_->notice(outbound_->problem());
   queue_.emplace(loop_, scope_, *spool_, *log_, *agents_, outbound_->finder(), outbound_->remote(), config, router);
   queue_->remember_sites(config->spool_directory + "/destinations");
+  queue_->remember_pauses(config->spool_directory + "/pauses");
   auto accepted = [this](std::shared_ptr<spool::Message> message) { queue_->accept(std::move(message)); };
   receiver_.emplace(loop_, scope_, *spool_, *log_, config, router, accepted);
   pickup_.emplace(*receiver_, config->spool_directory + "/pickup");
   control_.emplace(loop_, scope_, *queue_, *log_);
-  control_->on_reload_tables([this] { return reload_tables(); });
+  control_->use_receiver(*receiver_);
+  auto facts = [this, now = std::chrono::system_clock::now()] { return make_facts(*config_, *listening_, now); };
+  control_->use_facts(facts);
+  metering_->watch(*receiver_);
+  metering_->watch(outbound_->resolver());
+  metering_->know(*queue_, *receiver_, facts);
+  control_->use_metrics(metering_->metrics(), [this] { return metering_->page(); });
+  receiver_->turn_away = [this](const receive::Service& service, const event::Endpoint& local) {
+    return queue_->turned_away(service.local, local, service.address);
+  };
+  control_->on_reload([this] { return reload(); }, [this] { return reload_tables(); });
   if (!open_local_sockets()) return false;
   raise_descriptor_limit(*config);
   receiver_->sendable = outbound_->sendable([this] { return receiver_->router(); });
@@ -232,8 +155,9 @@ bool MailProcess::start(config::ConfigPtr config) {
   auto services = make_services(*config, secrets_, listening_->tickets(), {});
   if (!services.problems.empty()) return cannot_start(services.problems.front());
   listening_->use(std::move(services));
-  listening_->open(*config, handed_);
+  listening_->open(*config, std::exchange(handed_, {}));
   outbound_->configure(*config, machine, listening_->endpoints());
+  if (std::string problem = metering_->configure(*config); !problem.empty()) log_->panic(problem);
   scope_.spawn(spool_->recover([this](spool::QueueId id, Time next) { queue_->found(id, next); }));
   scope_.spawn(watch_tables());
   scope_.spawn(watch_pickup());
@@ -272,79 +196,9 @@ bool MailProcess::open_local_sockets() {
   return true;
 }
 
-// ---- reload
-
-void MailProcess::use(config::ConfigPtr config, route::TablesPtr tables) {
-  auto router = std::make_shared<route::Router>(tables, *users_, router_options());
-  config_ = std::move(config);
-  tables_ = std::move(tables);
-  queue_->configure(config_, router);
-  receiver_->configure(config_, router);
-}
-
-// Certificates and password files as they are now.
-event::Task<> MailProcess::renew() {
-  config::ConfigPtr config = config_;
-  Secrets secrets(secrets_);
-  ServiceMap before = listening_->services();
-  auto work = [&] { return make_services(*config, secrets, listening_->tickets(), before); };
-  auto services = co_await reading_->run(work);
-  listening_->use(std::move(services));
-  Logins::Loaded known = logins_->loaded();
-  auto load = [&] { return logins_->load(*config, secrets, known); };
-  auto loaded = co_await reading_->run(load);
-  receiver_->use_login(logins_->use(*config, std::move(loaded)));
-}
-
-event::Task<> MailProcess::reconfigure(config::ConfigPtr config) {
-  auto work = [&] { return route::load_tables(config, table_options()); };
-  auto tables = co_await reading_->run(work);
-  for (const auto& problem : tables->problems) log_->panic(problem);
-  use(config, tables);
-  log_->reconfigure(log_options(*config_, options_.foreground));
-  co_await renew();
-  listening_->open(*config_, handed_);
-  auto look = [] { return Machine::look(); };
-  Machine machine = co_await reading_->run(look);
-  outbound_->configure(*config_, machine, listening_->endpoints());
-  if (!outbound_->problem().empty()) log_->notice(outbound_->problem());
-  log_->notice("configuration reloaded from " + config_->file);
-  tell_parent(tag_reloaded, "");
-}
-
-event::Task<control::ReloadResult> MailProcess::reload_tables() {
-  config::ConfigPtr config = config_;
-  auto work = [&] { return route::load_tables(config, table_options()); };
-  auto tables = co_await reading_->run(work);
-  control::ReloadResult result;
-  result.aliases = tables->aliases.size();
-  result.problems = tables->problems;
-  use(config, tables);
-  co_return result;
-}
-
-event::Task<> MailProcess::watch_tables() {
-  while (!stopping_) {
-    co_await table_timer_->sleep(table_check);
-    if (stopping_) co_return;
-    auto look = [] { return Machine::look(); };
-    Machine machine = co_await reading_->run(look);
-    if (stopping_) co_return;
-    outbound_->refresh(*config_, machine);
-    listening_->watch_expiry(std::chrono::system_clock::now());
-    route::TablesPtr tables = tables_;
-    auto work = [&] { return route::tables_changed(*tables); };
-    bool changed = co_await reading_->run(work);
-    if (!changed || stopping_) continue;
-    auto result = co_await reload_tables();
-    log_->notice(fmt::format("tables reloaded: {} aliases", result.aliases));
-    for (const auto& problem : result.problems) log_->panic(problem);
-  }
-}
-
 event::Task<> MailProcess::watch_pickup() {
   while (!stopping_) {
-    co_await pickup_->scan();
+    if (queue_->pauses().of_local_programs() == nullptr) co_await pickup_->scan();
     if (stopping_) co_return;
     co_await pickup_timer_->sleep(pickup_check);
   }
@@ -354,6 +208,7 @@ event::Task<> MailProcess::watch_pickup() {
 
 event::Task<> MailProcess::stop() {
   stopping_ = true;
+  done_.fire();
   if (!config_) {
     loop_.stop();
     co_return;
@@ -362,6 +217,7 @@ event::Task<> MailProcess::stop() {
   listening_->close();
   submit_.reset();
   control_->close();
+  metering_->close();
   logins_->close();
   table_timer_->wake();
   pickup_timer_->wake();
@@ -383,8 +239,6 @@ event::Task<> MailProcess::stop() {
   // Everything durable is on disk; what remains is memory. Ending here needs no order among the rest.
   ::_exit(0);
 }
-
-}  // namespace
 
 int mail_main(UniqueFd channel, const MailOptions& options) {
   MailProcess process(std::move(channel), options);

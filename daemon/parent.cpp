@@ -218,7 +218,7 @@ void Parent::handle_signal(int number) {
     case SIGUSR1: return send(tag_reopen, "");
     case SIGHUP:
       send(tag_reopen, "");
-      return reload();
+      return (void)reload();
     default:
       if (stopping_ && mail_ > 0) ::kill(mail_, SIGKILL);   // asked twice: what is durable stays so
       stopping_ = true;
@@ -238,6 +238,12 @@ void Parent::handle_packet() {
   std::string text = packet.substr(1);
   if (packet[0] == tag_ready) announce(text);
   if (packet[0] == tag_reloaded) notify_systemd("READY=1");
+  if (packet[0] == tag_reload) {
+    send(tag_reopen, "");
+    std::string answer;
+    for (const std::string& why : reload()) answer += why.substr(0, 500) + '\n';
+    send(tag_answer, answer.substr(0, 60'000));
+  }
   if (packet[0] == tag_failed) {
     fmt::print(stderr, "mansiod: {}\n", text);
     if (!ready_) {
@@ -332,31 +338,35 @@ void Parent::end_agents(const std::vector<Child>& agents) const {
   }
 }
 
-// A configuration that doesn't hold leaves everything as it was, and says so where an admin looks: the panic log.
-void Parent::reload() {
+// A configuration that doesn't hold leaves everything as it was, and says so where an admin looks: in the panic log, and to
+// the one who asked. Gives what is wrong with it; nothing: it is on its way to the mail process.
+std::vector<std::string> Parent::reload() {
   notify_systemd("RELOADING=1");
-  auto refuse = [this](const std::string& why) {
-    notice("reload: " + why + ": the old configuration stays in use");
+  auto refuse = [this](std::vector<std::string> reasons) {
+    std::string all;
+    for (const std::string& reason : reasons) all += (all.empty() ? "" : "; ") + reason;
+    notice("reload: " + all + ": the old configuration stays in use");
     notify_systemd("READY=1");
+    return reasons;
   };
   auto files = config::read_sources(options_.config_file);
-  if (!files) return refuse(files.error().front().message());
+  if (!files) return refuse({files.error().front().message()});
   Sources sources;
   sources.files = std::move(*files);
   sources.facts = config::machine_facts(sources.files);
   auto parsed = config::parse(sources.files, sources.facts);
   if (!parsed) {
-    std::string all;
-    for (const auto& problem : parsed.error()) all += (all.empty() ? "" : "; ") + problem.message();
-    return refuse(all);
+    std::vector<std::string> all;
+    for (const auto& problem : parsed.error()) all.push_back(problem.message());
+    return refuse(std::move(all));
   }
   if ((*parsed)->spool_directory != config_->spool_directory || (*parsed)->run_as != config_->run_as ||
       (*parsed)->run_directory != config_->run_directory) {
-    return refuse("spool_directory, run_directory and run_as change only with a restart");
+    return refuse({"spool_directory, run_directory and run_as change only with a restart"});
   }
   auto wanted = wanted_sockets(**parsed);
   auto opened = open_sockets(wanted, sockets_);
-  if (!opened) return refuse(opened.error().text());
+  if (!opened) return refuse({opened.error().text()});
   for (const ListenerSocket& socket : wanted) {
     auto it = sockets_.find(socket.key);
     if (it != sockets_.end()) send(tag_listener, socket.key, it->second.get());
@@ -374,6 +384,7 @@ void Parent::reload() {
   if (!asked_pam) start_password_agents();
   send_secrets();
   send_configuration();
+  return {};
 }
 
 }  // namespace mansio::daemon

@@ -55,7 +55,7 @@ class Parent {
   void reap();
   void mail_died(int status);
   void end_agents(const std::vector<Child>& agents) const;
-  void reload();
+  std::vector<std::string> reload();
   void announce(const std::string& addresses);
   void notify_systemd(const std::string& state) const;
   std::string describe_exit(int status) const;

@@ -36,7 +36,21 @@ struct Invocation {
 
 // Each adds its command, with options whose variables live as long as the program.
 void add_check(CLI::App& app, Invocation& invocation);
+void add_completion(CLI::App& app, Invocation& invocation);
+void add_drain(CLI::App& app, Invocation& invocation);
 void add_passwd(CLI::App& app, Invocation& invocation);
+void add_pause(CLI::App& app, Invocation& invocation);
+void add_queue(CLI::App& app, Invocation& invocation);
+void add_reload(CLI::App& app, Invocation& invocation);
+void add_report(CLI::App& app, Invocation& invocation);
+void add_resume(CLI::App& app, Invocation& invocation);
+void add_sessions(CLI::App& app, Invocation& invocation);
+void add_replay(CLI::App& app, Invocation& invocation);
+void add_settings(CLI::App& app, Invocation& invocation);
+void add_status(CLI::App& app, Invocation& invocation);
+void add_top(CLI::App& app, Invocation& invocation);
+void add_trace(CLI::App& app, Invocation& invocation);
+void add_why(CLI::App& app, Invocation& invocation);
 void add_setup(CLI::App& app, Invocation& invocation);
 
 // "mansioctl: TEXT" on standard error; control bytes are escaped. With --json also {"error":TEXT,"exit":N} on standard

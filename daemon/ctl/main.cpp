@@ -20,7 +20,21 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();                       // --config and --json may follow the command
   add_check(app, invocation);
+  add_completion(app, invocation);
+  add_drain(app, invocation);
   add_passwd(app, invocation);
+  add_pause(app, invocation);
+  add_queue(app, invocation);
+  add_reload(app, invocation);
+  add_report(app, invocation);
+  add_resume(app, invocation);
+  add_sessions(app, invocation);
+  add_replay(app, invocation);
+  add_settings(app, invocation);
+  add_status(app, invocation);
+  add_top(app, invocation);
+  add_trace(app, invocation);
+  add_why(app, invocation);
   add_setup(app, invocation);
   try {
     app.parse(argc, argv);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "control/session.hpp"
+#include "receive/receiver.hpp"
 
 namespace mansio::control {
 namespace {
@@ -32,8 +33,10 @@ Result<Caller> identify(const event::Stream& stream) {
 
 }  // namespace
 
-Server::Server(event::Loop& loop, event::Scope& scope, queue::Queue& queue, log::Logger&)
-    : loop_(loop), scope_(scope), services_(loop, queue) {}
+Server::Server(event::Loop& loop, event::Scope& scope, queue::Queue& queue, log::Logger& logger)
+    : loop_(loop), scope_(scope), services_(loop, queue, logger) {
+  queue.remote.use_tracing(&services_.tracing);
+}
 
 Result<> Server::listen(const std::string& path) {
   auto fd = event::listen_unix(path, 0666);
@@ -45,6 +48,11 @@ Result<> Server::listen(const std::string& path) {
   if (!listener) return std::unexpected(listener.error());
   listener_.emplace(std::move(*listener));
   return {};
+}
+
+void Server::use_receiver(receive::Receiver& receiver) {
+  services_.receiver = &receiver;
+  receiver.use_tracing(&services_.tracing);
 }
 
 void Server::close() { listener_.reset(); }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "control/describe.hpp"
+
 namespace mansio::control {
 namespace {
 
@@ -97,8 +99,14 @@ std::vector<std::string> Session::list_of(const char* key) const {
   return out;
 }
 
+std::optional<std::size_t> Session::number_of(const char* key) const {
+  if (!request_.is_object()) return std::nullopt;
+  auto found = request_.find(key);
+  return found != request_.end() && found->is_number_unsigned() ? std::optional(found->get<std::size_t>()) : std::nullopt;
+}
+
 // Text from outside may be no UTF-8: it is replaced, never an exception.
-void Session::say(const Json& object) { out_ += object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n'; }
+void Session::say(const Json& object) { out_ += line_of(object); }
 
 event::Task<bool> Session::send_gathered(std::size_t at_least) {
   if (out_.size() < at_least || gone_) co_return !gone_;
@@ -119,13 +127,29 @@ void Session::refuse(const std::string& text) {
   end(std::move(object));
 }
 
+// The configuration as a whole. Not done: it was refused, and the old one stays in use.
 event::Task<> Session::reload() {
-  refuse("not available yet");
-  co_return;
+  log::Notice notice;
+  notice.text = "reload asked for by " + caller_.name();
+  services_.log.write(std::move(notice));
+  auto result = co_await services_.reload();
+  auto tell = [&](const char* key, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      Json line;
+      line[key] = text;
+      say(line);
+    }
+  };
+  tell("refused", result.refusals);
+  if (result.refusals.empty()) tell("problem", result.problems);
+  Json last;
+  last["done"] = result.refusals.empty();
+  last["aliases"] = result.aliases;
+  end(std::move(last));
 }
 
 event::Task<> Session::reload_aliases() {
-  auto result = co_await services_.reload();
+  auto result = co_await services_.reload_tables();
   for (const auto& problem : result.problems) {
     Json line;
     line["problem"] = problem;

@@ -12,12 +12,14 @@
 //   queue_show  "id","part": envelope, body or copy        {"bytes":N}, a line end, N octets, …         {"end":true}
 //   route       "address","verify":true  {"line":"…"} …          {"end":true,"verdict":"ok"}, "failed" or "deferred"
 //   reload_aliases                       {"problem":"file:line: text"} …        {"end":true,"aliases":12}
+//   reload                               {"refused":"file:line: text"} … or {"problem":…} …  {"end":true,"done":true,"aliases":12}
 #pragma once
 #include <memory>
 #include <string>
 
 #include <nlohmann/json.hpp>
 
+#include "control/selection.hpp"
 #include "control/server.hpp"
 #include "queue/admin.hpp"
 
@@ -45,7 +47,7 @@ class Session {
   Result<queue::Order> order() const;
   event::Task<> write_log();
   event::Task<std::vector<spool::QueueId>> sorted_ids();
-  Json describe(const spool::Message& message, Time now) const;
+  std::vector<queue::Outcome> retry(const std::vector<spool::QueueId>& ids);
   bool may_see(const spool::Message& message) const;
   // content_commands.cpp
   event::Task<> queue_show();
@@ -57,6 +59,7 @@ class Session {
   event::Task<> reload();
   // queue_selection.cpp
   event::Task<> queue_select();
+  Result<Selection> selection() const;
   event::Task<> queue_summary();
   // status_commands.cpp
   event::Task<> status();
@@ -64,10 +67,12 @@ class Session {
   // session_commands.cpp
   event::Task<> sessions();
   event::Task<> session_kill();
+  // trace_commands.cpp
   event::Task<> trace();
   // pause_commands.cpp
   event::Task<> pause();
   event::Task<> resume();
+  Result<queue::Pause> asked_pause() const;
   // why_commands.cpp
   event::Task<> why();
 
@@ -75,6 +80,7 @@ class Session {
   std::string text_of(const char* key) const;
   bool flag_of(const char* key) const;
   std::vector<std::string> list_of(const char* key) const;
+  std::optional<std::size_t> number_of(const char* key) const;
 
   // Answers gather until there is enough for a write; answer() sends what is left. False: the client is gone.
   void say(const Json& object);
