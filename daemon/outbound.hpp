@@ -6,6 +6,7 @@
 #include "config/config.hpp"
 #include "deliver/remote.hpp"
 #include "dns/resolver.hpp"
+#include "event/interfaces.hpp"
 #include "receive/receiver.hpp"
 
 namespace mansio::daemon {
@@ -26,6 +27,7 @@ class Outbound {
 
   deliver::SiteFinder& finder() noexcept { return finder_; }
   deliver::Remote& remote() noexcept { return remote_; }
+  dns::Resolver& resolver() noexcept { return resolver_; }
 
   // After a reload, or when listeners have changed.
   void configure(const config::Config& config, const Machine& machine, std::vector<event::Endpoint> listeners);
@@ -49,7 +51,6 @@ class Outbound {
   deliver::Remote remote_;
 };
 
-// Numeric addresses of this machine's interfaces.
-std::vector<std::string> interface_addresses();
+using event::interface_addresses;
 
 }  // namespace mansio::daemon
