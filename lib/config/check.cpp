@@ -190,6 +190,7 @@ void check(Config& config, const Places& places, Problems& problems) {
   checker.routes();
   checker.retry();
   checker.dns();
+  checker.metrics();
   checker.bounces();
 }
 

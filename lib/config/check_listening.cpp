@@ -138,6 +138,32 @@ void Checker::listener_auth(Listener& listener) {
   }
 }
 
+static bool is_loopback(const std::string& address) {
+  static const NetworkList loopback({"127.0.0.0/8", "::1"});
+  return loopback.matches(address);
+}
+
+void Checker::metrics() {
+  std::string& where = config_.metrics_listen;
+  if (where.empty()) return;
+  if (where.starts_with("unix:")) {
+    if (where.size() > 5) where = "unix:" + resolve_path(where.substr(5), directory());
+    else problem("metrics.listen", "a path must follow \"unix:\"");
+    return;
+  }
+  auto colon = where.rfind(':');
+  std::string address = where.substr(0, colon);
+  bool brackets = address.starts_with('[') && address.ends_with(']');
+  if (brackets) address = address.substr(1, address.size() - 2);
+  auto port = colon == std::string::npos ? std::nullopt : parse_number(std::string_view(where).substr(colon + 1));
+  bool is_address = Network::parse_address(address).has_value() && brackets == (address.find(':') != std::string::npos);
+  if (!is_address || !port || *port == 0 || *port > 65535) {
+    problem("metrics.listen", fmt::format("\"{}\" is no address with a port: write \"127.0.0.1:9125\", \"[::1]:9125\" or \"unix:/path\"", escape(where, 60)));
+  } else if (!is_loopback(address)) {
+    problem("metrics.listen", "metrics have no access control: give a loopback address or a unix socket");
+  }
+}
+
 void Checker::listener(Listener& listener) {
   const std::string& path = listener.setting;
   const std::string& address = listener.address;
@@ -145,8 +171,7 @@ void Checker::listener(Listener& listener) {
   if (is_unix(listener) ? address.size() <= 5 : address != "*" && !bits) {
     problem(path + ".address", fmt::format("\"{}\" is no address: write \"*\", an IPv4 or IPv6 address, or \"unix:/path\"", escape(address, 60)));
   }
-  static const NetworkList loopback({"127.0.0.0/8", "::1"});
-  if (listener.role == Role::lmtp && !is_unix(listener) && !loopback.matches(address)) {
+  if (listener.role == Role::lmtp && !is_unix(listener) && !is_loopback(address)) {
     problem(path + ".address", "LMTP has no access control: give a unix socket or a loopback address");
   }
   listener_tls(listener);

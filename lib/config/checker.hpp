@@ -24,6 +24,7 @@ class Checker {
   void routes();
   void retry();
   void dns();
+  void metrics();
   void bounces();
 
  private:

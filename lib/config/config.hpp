@@ -219,6 +219,7 @@ struct Config {
   std::uint32_t outbound_connections = 500;  // limits.outbound_connections: to all sites together
   LogFormat log_format = LogFormat::text;
   bool log_journal = true;                   // copy to journald when run by systemd
+  std::string metrics_listen;                // "address:port", "[address]:port", loopback alone, or "unix:/path"; "": nowhere
   BareNewline bare_newline = BareNewline::reject;
   ByteSize spool_segment_size{64u << 20}, spool_reserve{64u << 20};
   Duration shutdown_grace{std::chrono::seconds(30)};

@@ -213,6 +213,7 @@ std::string describe(const Config& c) {
     {"badmail_directory", quoted(c.bounces.badmail)},
     {"dns", group_text({{"servers", quoted_list(c.dns.servers)}, {"timeout", duration_text(c.dns.timeout)}, {"attempts", std::to_string(c.dns.attempts)}})},
     {"log", group_text({{"format", word_of("log.format", c.log_format)}, {"journal", fmt::format("{}", c.log_journal)}})},
+    {"metrics", c.metrics_listen.empty() ? "" : group_text({{"listen", quoted(c.metrics_listen)}})},
     {"spool", group_text({{"segment_size", size_text(c.spool_segment_size)}, {"reserve", size_text(c.spool_reserve)}})},
     {"deliver", group_text({{"agents", std::to_string(c.deliver_agents)}})}, {"shutdown_grace", duration_text(c.shutdown_grace)}};
   std::string out;

@@ -39,6 +39,10 @@ inline constexpr auto process_rows = std::to_array<Setting>({
   {.path = "log.journal", .type = Type::boolean, .fallback = "true",
    .doc = "Whether the log is copied to the journal when systemd runs mansiod.",
    .store = [](C& c, const V& v) { c.log_journal = v.flag(); }},
+  {.path = "metrics.listen", .note = "nowhere",
+   .doc = "Where metrics for Prometheus are given: a loopback address and a port, such as \"127.0.0.1:9125\", or \"unix:\" and a path. "
+          "Anybody who can reach it may read them. The program that collects them asks for /metrics.",
+   .store = [](C& c, const V& v) { c.metrics_listen = v.text; }},
   {.path = "spool.segment_size", .type = Type::size, .fallback = "\"64M\"", .least = mib, .most = 4 * gib,
    .doc = "The size of one file of the spool's journal.",
    .store = [](C& c, const V& v) { c.spool_segment_size = v.size(); }},

@@ -82,7 +82,7 @@ TEST_CASE("every kind of value is read") {
     routes = ( { name = "a"; domains = [ "@local", "x.example" ]; users = [ "Bob", "alice" ]; transport = "box"; },
                { name = "b"; domains = "*"; users = "passwd-file:users"; transport = "home"; } );
     retry = ( { domains = [ "x.example" ]; schedule = "1s until 10s"; } );
-    log = { format = "both"; journal = false; };
+    log = { format = "both"; journal = false; }; metrics = { listen = "unix:metrics.sock"; };
     trusted_users = "*";
     sendmail = { extract_addresses_remove_arguments = true; };
     deliver = { agents = 2; }; shutdown_grace = "0s"; delay_warning = "0s";
@@ -117,6 +117,7 @@ TEST_CASE("every kind of value is read") {
   CHECK(c->retry[0].schedule[0].interval == std::chrono::seconds(1));
   CHECK(c->log_format == LogFormat::both);
   CHECK_FALSE(c->log_journal);
+  CHECK(c->metrics_listen == "unix:/etc/mansio/metrics.sock");
   CHECK(c->trusted_users == Lines{"*"});
   CHECK(c->extract_addresses_remove_arguments);
   CHECK(c->deliver_agents == 2);
@@ -147,6 +148,12 @@ TEST_CASE("each mistake is told with its line and what is meant") {
     {"limits = { command_timeout = \"30x\"; };", "1: limits.command_timeout: \"30x\" is no duration: unknown unit (write \"15m\" or \"2h30m\"; units d, h, m, s, ms)"},
     {"limits = { message_size = \"50 Q\"; };", "1: limits.message_size: \"50 Q\" is no size (write \"50M\": a number and K, M, G or T)"},
     {"log = { journal = \"yes\"; };", "1: log.journal: expected true or false, not \"yes\""},
+    {"metrics = { listen = \"0.0.0.0:9125\"; };", "1: metrics.listen: metrics have no access control: give a loopback address or a unix socket"},
+    {"metrics = { listen = \"[2001:db8::1]:9125\"; };", "1: metrics.listen: metrics have no access control: give a loopback address or a unix socket"},
+    {"metrics = { listen = \"localhost:9125\"; };", "1: metrics.listen: \"localhost:9125\" is no address with a port: write \"127.0.0.1:9125\", \"[::1]:9125\" or \"unix:/path\""},
+    {"metrics = { listen = \"127.0.0.1\"; };", "1: metrics.listen: \"127.0.0.1\" is no address with a port: write \"127.0.0.1:9125\", \"[::1]:9125\" or \"unix:/path\""},
+    {"metrics = { listen = \"::1:9125\"; };", "1: metrics.listen: \"::1:9125\" is no address with a port: write \"127.0.0.1:9125\", \"[::1]:9125\" or \"unix:/path\""},
+    {"metrics = { listen = \"unix:\"; };", "1: metrics.listen: a path must follow \"unix:\""},
     {"relay_from = [ \"10.0.0.1/8\" ];", "1: relay_from[0]: \"10.0.0.1/8\" has bits after its prefix: did you mean \"10.0.0.0/8\"?"},
     {"relay_from = [ \"10.0.0.0/33\" ];", "1: relay_from[0]: \"10.0.0.0/33\": the part after the / must be a number from 0 to 32"},
     {"domains = { local = [ \"ldap:x\" ]; };", "1: domains.local[0]: \"ldap:x\" is no look-up that this version has: write \"file:/path\""},
