@@ -1,6 +1,25 @@
 // One answer for the plan: would mail for an address be accepted, by which line of the configuration, and where does it go
 // then? Asks the daemon's own router, policy, search for hosts and queue; nothing is decided here, and nothing is sent.
-// session.hpp has the keys of the answers.
+//
+// Times are seconds since 1970; a place is "file:line", "default", or "" where nobody knows; a STATUS is {"code","enhanced",
+// "text","line"}. Of an address:
+//   "address","from","now","outcome": ok, deferred (not now) or failed
+//   "rcpt" {"accepted","rule","status":STATUS,"place","postmaster", "client":{"address","user","may_relay","by","place"} when
+//          one was named, else "others": the same for clients that may not relay}. Rules: those of policy::Rule, and syntax,
+//          sender, sender_not_allowed, cannot_be_sent
+//   "steps" [{"kind","parent","text","place","index"}]: route::Step; the parent is an index, null for the first
+//   "destinations" [{"kind","address","route","route_place","transport","transport_kind","transport_place", of local ones
+//          "path","command","user","uid","gid", of remote ones "site": an index into sites, "rerouted"}], "destinations_count"
+//   "refusals" [{"address","status":STATUS}]
+//   "sites" [{"transport","domain","key","status":STATUS,"by_mx",
+//          "hosts":[{"name","port" (0: a unix socket),"preference","fallback","mx_ttl","mx_secure","addresses","status","ttl","secure"}],
+//          "tls":{"level","by","place","implicit","names"},"login":{"file","place","user","problem","refused"},
+//          "state":{"state": open or closed,"active","window","waiting","closed_until","out_of_reach_since","failures","why",
+//          "paused":{"what","since","until","by","reason"}}}]
+//   "retry" {"schedule","place","times","expires"}: of a message that arrives now
+// Of a message "id","in_queue","complete" (the queue has been read), and when it is there "now","envelope","size","attempts",
+// "frozen","rerouted_to","next_attempt","under_way","waits_for","sites" and "recipients" [{"address","state": waiting,
+// delivered or failed,"last":STATUS,"host","plan": of a waiting one the keys above with its own "retry"}], "plans_left_out".
 #pragma once
 #include <map>
 #include <memory>

@@ -13,6 +13,8 @@
 //   route       "address","verify":true  {"line":"…"} …          {"end":true,"verdict":"ok"}, "failed" or "deferred"
 //   reload_aliases                       {"problem":"file:line: text"} …        {"end":true,"aliases":12}
 //   reload                               {"refused":"file:line: text"} … or {"problem":…} …  {"end":true,"done":true,"aliases":12}
+//   why         "address","from","client","user": all but the first may be ""; or "id"
+//               one object with "end": the plan for an address, or what the queue knows of a message; explanation.hpp has its keys
 #pragma once
 #include <memory>
 #include <string>
