@@ -40,7 +40,7 @@ Result<std::string> read_piece(const spool::Content& content, std::uint64_t at) 
 event::Task<> Session::queue_show() {
   auto id = spool::QueueId::parse(text_of("id"));
   std::string part = text_of("part");
-  if (part != "envelope" && part != "body" && part != "copy") {
+  if (part != "envelope" && part != "headers" && part != "body" && part != "copy") {
     refuse("unknown part");
     co_return;
   }
@@ -62,6 +62,9 @@ event::Task<> Session::queue_show() {
   if (part == "envelope") {
     first = (*message)->id.text() + "\n" + mail::format_envelope((*message)->envelope);
     first += spool::format_progress((*message)->progress) + "\n" + (*message)->head + beginning->text.substr(0, static_cast<std::size_t>(beginning->body));
+    from = (*message)->content.length;
+  } else if (part == "headers") {
+    first = (*message)->head + beginning->text.substr(0, static_cast<std::size_t>(beginning->body));
     from = (*message)->content.length;
   } else if (part == "body") {
     from = beginning->body;

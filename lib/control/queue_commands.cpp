@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "control/describe.hpp"
 #include "control/session.hpp"
 #include "queue/admin.hpp"
 
@@ -32,41 +33,20 @@ struct Filter {
   }
 };
 
+// ": there are internet, smart_host".
+std::string transports_text(const config::Config& config) {
+  std::string out;
+  for (const auto& transport : config.transports) {
+    if (transport.kind != config::TransportKind::smtp && transport.kind != config::TransportKind::lmtp) continue;
+    out += (out.empty() ? ": there are " : ", ") + transport.name;
+  }
+  return out;
+}
+
 }  // namespace
 
 bool Session::may_see(const spool::Message& message) const {
   return caller_.admin || (!caller_.user.empty() && message.envelope.user == caller_.user);
-}
-
-Session::Json Session::describe(const spool::Message& message, Time now) const {
-  using std::chrono::duration_cast, std::chrono::seconds;
-  Json recipients = Json::array();
-  std::string reason;
-  for (std::size_t i = 0; i < message.envelope.recipients.size(); ++i) {
-    const auto& progress = message.progress.recipients[i];
-    Json one;
-    one["address"] = message.envelope.recipients[i].address.text();
-    one["done"] = progress.settled();
-    if (!progress.settled() && !progress.last.ok()) {
-      std::string status = (progress.host.empty() ? "" : progress.host + " said: ") + progress.last.line();
-      one["status"] = status;
-      if (reason.empty()) reason = status;
-    }
-    recipients.push_back(std::move(one));
-  }
-  if (reason.empty() && queue_.is_under_way(message.id)) reason = "it is being delivered now";
-  if (reason.empty()) reason = queue_.why_waiting(message);
-  Json out;
-  out["id"] = message.id.text();
-  out["sender"] = message.envelope.sender_text();
-  out["age_seconds"] = std::max<std::int64_t>(duration_cast<seconds>(now - message.envelope.received).count(), 0);
-  out["size"] = message.size();
-  out["frozen"] = message.progress.frozen;
-  out["recipients"] = std::move(recipients);
-  out["reason"] = reason;
-  out["next_attempt"] = duration_cast<seconds>(message.progress.next_attempt.time_since_epoch()).count();
-  out["attempts"] = message.progress.attempts;
-  return out;
 }
 
 // A million ids take a while to sort.
@@ -82,34 +62,22 @@ event::Task<std::vector<spool::QueueId>> Session::sorted_ids() {
 
 event::Task<> Session::queue_list() {
   Time now = std::chrono::system_clock::now();
-  bool complete = !queue_.spool.recovering();
-  bool unsorted = request_.contains("sorted") && !flag_of("sorted");
-  auto ids = queue_.spool.ids();
-  std::size_t in_order = unsorted ? ids.size() : 0;
-  for (std::size_t at = 0; at < ids.size(); ++at) {
-    if (at == in_order) {
-      // A million ids take a while to sort: the first ones come before that.
-      constexpr std::size_t first = 1000;
-      std::size_t end = at == 0 ? std::min(first, ids.size()) : ids.size();
-      auto sort = [&] {
-        auto begin = ids.begin();
-        auto middle = begin + static_cast<std::ptrdiff_t>(end);
-        if (middle == ids.end()) std::sort(begin + static_cast<std::ptrdiff_t>(at), middle);
-        else std::partial_sort(begin, middle, ids.end());
-        return true;
-      };
-      co_await services_.threads.run(sort);
-      in_order = end;
-    }
-    const spool::QueueId& id = ids[at];
-    auto message = co_await queue_.spool.load(id);
-    if (!message || !may_see(**message)) continue;      // finished meanwhile, or somebody else's
-    say(describe(**message, now));
-    bool there = co_await send_gathered(send_at);
+  QueueWalk walk(queue_, Selection(), now);
+  walk.visible = [this](const spool::Message& message) { return may_see(message); };
+  walk.sorted = !request_.contains("sorted") || flag_of("sorted");
+  const std::function<void(QueueWalk::Bundle&)> write = [now](QueueWalk::Bundle& bundle) {
+    for (const auto& found : bundle.found) bundle.text += line_of(describe(found, now));
+  };
+  for (;;) {
+    bool more = co_await walk.next();
+    if (!more) break;
+    co_await walk.on_threads(&write);
+    for (const auto& bundle : walk.bundles()) out_ += bundle.text;
+    bool there = co_await send_gathered(1);
     if (!there) co_return;
   }
   Json last;
-  last["complete"] = complete;
+  last["complete"] = walk.complete();
   end(std::move(last));
 }
 
@@ -184,7 +152,14 @@ Result<queue::Order> Session::order() const {
   queue::Order order;
   order.verb = text_of("verb");
   order.by = caller_.name();
-  if (!queue::is_verb(order.verb)) return fail(Fault::invalid, "unknown verb");
+  if (!queue::is_verb(order.verb) && order.verb != "retry") return fail(Fault::invalid, "unknown verb");
+  order.transport = text_of("transport");
+  if (order.verb == "reroute" && !order.transport.empty()) {
+    auto config = queue_.config();
+    const config::Transport* transport = config->transport(order.transport);
+    bool network = transport != nullptr && (transport->kind == config::TransportKind::smtp || transport->kind == config::TransportKind::lmtp);
+    if (!network) return fail(Fault::invalid, "the configuration has no transport \"" + order.transport + "\" to other hosts" + transports_text(*config));
+  }
   auto addresses = list_of("addresses");
   bool sender = order.verb == "set_sender";
   if (sender && addresses.size() != 1) return fail(Fault::invalid, "say one address, the new sender");
@@ -204,22 +179,42 @@ event::Task<> Session::queue_act() {
     refuse(asked.error().text());
     co_return;
   }
-  auto ids = list_of("ids");
-  for (const auto& text : ids) {
-    auto id = spool::QueueId::parse(text);
-    queue::Outcome outcome(false, "is not in the queue: no such id");
-    if (id) outcome = co_await queue::carry_out(&queue_, *id, *asked);
+  auto texts = list_of("ids");
+  std::vector<spool::QueueId> ids;
+  for (const auto& text : texts) {
+    if (auto id = spool::QueueId::parse(text)) ids.push_back(*id);
+  }
+  std::vector<queue::Outcome> outcomes;
+  if (asked->verb == "retry") outcomes = retry(ids);
+  else outcomes = co_await queue::carry_out_all(&queue_, ids, std::move(*asked));
+  auto outcome = outcomes.cbegin();
+  for (const auto& text : texts) {
+    bool known = spool::QueueId::parse(text).has_value();
     Json line;
     line["id"] = text;
-    line["done"] = outcome.done;
-    line["text"] = outcome.text;
+    line["done"] = known && outcome->done;
+    line["text"] = known ? outcome->text : "is not in the queue: no such id";
+    if (known) ++outcome;
     say(line);
-    if (out_.size() >= send_at) co_await write_log();
-    bool there = co_await send_gathered(send_at);
-    if (!there) co_return;
   }
   co_await write_log();
   end(Json::object());
+}
+
+// Many at once, each in its turn: no closed destination is hammered, and what is frozen stays so.
+std::vector<queue::Outcome> Session::retry(const std::vector<spool::QueueId>& ids) {
+  std::unordered_set<spool::QueueId> soon;
+  std::vector<queue::Outcome> out;
+  for (const auto& id : ids) {
+    if (!queue_.spool.contains(id)) {
+      out.emplace_back(false, "is not in the queue");
+      continue;
+    }
+    out.emplace_back(true, queue_.is_under_way(id) ? "is being delivered now; what is left of it is tried again after that" : "is tried as soon as it is its turn");
+    soon.insert(id);
+  }
+  queue_.run_now(soon);
+  return out;
 }
 
 // What an admin did is in the log when it is answered.

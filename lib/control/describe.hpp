@@ -1,0 +1,22 @@
+// Messages of the queue as the objects that the protocol tells of them (session.hpp). Pure: called on threads.
+#pragma once
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "control/queue_walk.hpp"
+
+namespace mansio::control {
+
+// "{…}\n"; text that is no UTF-8 is replaced, never an exception.
+std::string line_of(const nlohmann::json& object);
+
+nlohmann::json describe(const QueueWalk::Found& found, Time now);
+// Adds where it stands: "state", "destination", "transport", "closed_until".
+void describe_standing(const QueueWalk::Found& found, nlohmann::json& out);
+// Adds all that a listing leaves out: how it came, and each recipient in full.
+void describe_detail(const QueueWalk::Found& found, const config::Config& config, nlohmann::json& out);
+
+const char* name_of(queue::Queue::Standing::State state);
+
+}  // namespace mansio::control
