@@ -54,6 +54,8 @@ class Queue {
   // What an admin has paused (queue_pauses.cpp). The file keeps it; call before mail comes.
   void remember_pauses(std::string path);
   const PauseList& pauses() const noexcept { return pauses_; }
+  // For a connection that came in at `local` or at the socket "unix:/path", or of a local program: not ok turns it away.
+  Status turned_away(bool local_program, const event::Endpoint& local, std::string_view unix_path) const;
   // Durable, and in the log, when the answer comes; also after an error it counts until the next restart.
   event::Task<Result<>> pause(Pause pause);
   // The one of this kind and name, or all; those that were there.

@@ -30,6 +30,12 @@ void Queue::remember_pauses(std::string path) {
   if (pauses_.next_expiry()) watch_pauses();
 }
 
+Status Queue::turned_away(bool local_program, const event::Endpoint& local, std::string_view unix_path) const {
+  const Pause* pause = local_program ? pauses_.of_local_programs() : pauses_.of_listener(local, unix_path);
+  if (pause == nullptr) return Status();
+  return Status(421, 3, 2, "this server does not accept mail at the moment, try again later");
+}
+
 // Never null for what is paused. `site`: its key, "" while it isn't known.
 const Pause* Queue::paused(const config::Transport& transport, std::string_view domain, std::string_view site) const {
   if (pauses_.empty()) return nullptr;

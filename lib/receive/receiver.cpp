@@ -114,6 +114,7 @@ event::Task<> Receiver::run(event::Stream stream, ServicePtr service) {
   {
     Connection connection(*this, std::move(stream), std::move(client), service);
     connections_.insert(&connection);
+    if (observers.session) observers.session(*service);
     if (tracing_ != nullptr && tracing_->wanted()) consider(connection);
     auto options = options_for(service);
     co_await smtp::serve(connection.connection, connection.handler, *options, connection.conversation);

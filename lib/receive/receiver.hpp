@@ -79,11 +79,20 @@ class Receiver {
   // `wanted` is asked for each.
   std::vector<smtp::ConversationFacts> sessions() const;
   std::vector<smtp::ConversationFacts> end_sessions(const std::function<bool(const smtp::ConversationFacts&)>& wanted);
+  // At a listener: where it listens, or the path of its socket ("unix:/path").
+  std::size_t sessions_at(const event::Endpoint& listener, std::string_view unix_path) const;
   // Sessions from now on, and those that go on, are known to it. It outlives them.
   void use_tracing(smtp::Tracing* tracing) { tracing_ = tracing; }
   void show_to_tracing();            // a follower has come
   // Asked for each new connection: a status that isn't ok sends it away.
   std::function<Status(const Service& service, const event::Endpoint& local)> turn_away;
+  // Told of what goes on, by whoever counts it; each may be empty.
+  struct Observers {
+    std::function<void(const Service& service)> session;                    // begins
+    std::function<void()> login;                                            // went well
+    std::function<void(std::chrono::nanoseconds took)> taken_over;          // a message is ours, so long after its end
+  };
+  Observers observers;
 
   // For the handlers.
   event::Loop& loop;

@@ -235,6 +235,7 @@ std::string SessionHandler::head_fields() const {
 }
 
 event::Task<Status> SessionHandler::end_data() {
+  auto ended = std::chrono::steady_clock::now();
   if (transaction_->submitted) {
     std::string ready;
     if (take_rest(ready)) {
@@ -264,6 +265,7 @@ event::Task<Status> SessionHandler::end_data() {
   }
   if (!login_.empty()) receiver_.quota.add(login_, (*stored)->envelope.recipients.size(), std::chrono::steady_clock::now());
   log_arrival(**stored, message_id);
+  if (receiver_.observers.taken_over) receiver_.observers.taken_over(std::chrono::steady_clock::now() - ended);
   Status done(250, 0, 0, "OK, queued as " + (*stored)->id.text());
   receiver_.accepted(std::move(*stored));
   co_return done;

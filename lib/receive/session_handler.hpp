@@ -33,6 +33,7 @@ class SessionHandler final : public smtp::Handler {
   // For an admin's list: what is known of the client; what the conversation itself knows is there already.
   void describe(smtp::ConversationFacts& facts) const;
   const smtp::Client& client() const noexcept { return client_; }
+  const Service& service() const noexcept { return *service_; }
 
  private:
   struct Transaction {

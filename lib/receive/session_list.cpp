@@ -50,6 +50,18 @@ std::vector<smtp::ConversationFacts> Receiver::end_sessions(const std::function<
   return out;
 }
 
+std::size_t Receiver::sessions_at(const event::Endpoint& listener, std::string_view unix_path) const {
+  auto is_v6 = [](std::string_view address) { return address.find(':') != std::string_view::npos; };
+  bool any = listener.address == "0.0.0.0" || listener.address == "::";
+  auto here = [&](const Connection* each) {
+    const event::Endpoint& local = each->handler.client().local;
+    if (local.address.empty() || !unix_path.empty()) return !unix_path.empty() && each->handler.service().address == unix_path;
+    if (local.port != listener.port) return false;
+    return any ? is_v6(local.address) == is_v6(listener.address) : local.address == listener.address;
+  };
+  return static_cast<std::size_t>(std::ranges::count_if(connections_, here));
+}
+
 void Receiver::consider(Connection& connection) {
   const smtp::Client& client = connection.handler.client();
   smtp::Tracing::About about;

@@ -38,6 +38,7 @@ event::Task<sasl::Answer> SessionHandler::ask(sasl::Question question) {
 }
 
 event::Task<Status> SessionHandler::authenticated(std::string_view mechanism, std::string user) {
+  if (receiver_.observers.login) receiver_.observers.login();
   login_ = std::move(user);
   auth_ = std::string(mechanism) + ":" + login_;
   may_relay_ = true;
