@@ -50,7 +50,7 @@ Findings tell_files(const daemon::CheckedFiles& checked, const config::Config& c
 event::Task<> ask_names(event::Loop& loop, const config::Config& config, Findings* out) {
   auto text = read_file("/etc/resolv.conf", 64 << 10);
   auto options = doctor::resolver_options(config, text ? *text : std::string());
-  *out = co_await doctor::check_name_servers(loop, options, config.host_name);
+  *out = co_await doctor::check_name_servers(loop, options, config.host_name, nullptr);
   if (std::ranges::none_of(*out, [](const Finding& one) { return one.state != State::bad; })) {
     out->emplace_back("host_name", State::skipped, config.host_name + ": no name server answers");
     co_return;
@@ -85,9 +85,11 @@ Finding check_running(const Invocation& invocation, const config::Config& config
             denied ? "" : "systemctl start mansio"};
   }
   Finding out("running", State::skipped, "the daemon does not say which configuration it uses");
-  Json question{{"command", "configuration"}};
+  Json question{{"command", "status"}};
   link.ask(question, [&](const Json& answer) {
-    if (text_of(answer, "fingerprint") == config.fingerprint) {
+    std::string used = text_of(answer, "fingerprint");
+    if (used.empty()) return 0;
+    if (used == config.fingerprint) {
       out = Finding("running", State::ok, "the daemon runs with this configuration");
     } else {
       out = Finding("running", State::warning, "the daemon runs with an older configuration than the files say", "mansioctl reload");

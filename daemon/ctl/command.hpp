@@ -37,6 +37,7 @@ struct Invocation {
 // Each adds its command, with options whose variables live as long as the program.
 void add_check(CLI::App& app, Invocation& invocation);
 void add_completion(CLI::App& app, Invocation& invocation);
+void add_doctor(CLI::App& app, Invocation& invocation);
 void add_drain(CLI::App& app, Invocation& invocation);
 void add_passwd(CLI::App& app, Invocation& invocation);
 void add_pause(CLI::App& app, Invocation& invocation);

@@ -21,6 +21,7 @@ int run(int argc, char** argv) {
   app.fallthrough();                       // --config and --json may follow the command
   add_check(app, invocation);
   add_completion(app, invocation);
+  add_doctor(app, invocation);
   add_drain(app, invocation);
   add_passwd(app, invocation);
   add_pause(app, invocation);

@@ -17,7 +17,7 @@ std::string endpoint_text(const event::Endpoint& endpoint) {
   return endpoint.port == 53 ? endpoint.address : fmt::format("{}{}{}:{}", wide ? "[" : "", endpoint.address, wide ? "]" : "", endpoint.port);
 }
 
-event::Task<> ask_one(event::Loop& loop, dns::ResolverOptions options, std::string question, Finding* out) {
+event::Task<> ask_one(event::Loop& loop, dns::ResolverOptions options, std::string question, Finding* out, bool* answered) {
   event::Scope scope(rethrow);
   std::string server = endpoint_text(options.servers.front());
   dns::Resolver resolver(loop, scope, options);
@@ -26,6 +26,7 @@ event::Task<> ask_one(event::Loop& loop, dns::ResolverOptions options, std::stri
   auto took = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - began);
   resolver.stop();
   co_await scope.join();
+  if (answered != nullptr && answer->outcome != dns::Outcome::timed_out && answer->outcome != dns::Outcome::no_resources) *answered = true;
   if (unknown(answer->outcome)) {
     out->state = State::bad;
     out->seen = fmt::format("{}: {}", server, dns::describe(answer->outcome));
@@ -39,7 +40,7 @@ event::Task<> ask_one(event::Loop& loop, dns::ResolverOptions options, std::stri
 
 }  // namespace
 
-event::Task<Findings> check_name_servers(event::Loop& loop, dns::ResolverOptions options, std::string host_name) {
+event::Task<Findings> check_name_servers(event::Loop& loop, dns::ResolverOptions options, std::string host_name, bool* answered) {
   Findings out;
   if (options.servers.empty()) {
     out.emplace_back("dns_server", State::bad, "no name server is known", "set dns.servers, or add a nameserver line to /etc/resolv.conf");
@@ -50,7 +51,7 @@ event::Task<Findings> check_name_servers(event::Loop& loop, dns::ResolverOptions
   for (std::size_t i = 0; i < options.servers.size(); ++i) {
     dns::ResolverOptions one = options;
     one.servers = {options.servers[i]};
-    scope.spawn(ask_one(loop, std::move(one), host_name, &out[i]));
+    scope.spawn(ask_one(loop, std::move(one), host_name, &out[i], answered));
   }
   co_await scope.join();
   co_return out;

@@ -9,7 +9,8 @@
 namespace mansio::doctor {
 
 // "dns_server" of each server, one after the other as the daemon would ask them, at once in time.
-event::Task<Findings> check_name_servers(event::Loop& loop, dns::ResolverOptions options, std::string host_name);
+// `answered` (may be null): did any of them say anything at all, so that it is worth while to ask on?
+event::Task<Findings> check_name_servers(event::Loop& loop, dns::ResolverOptions options, std::string host_name, bool* answered);
 // "host_name": fully qualified, and has an address.
 event::Task<Findings> check_host_name(Names& names, std::string host_name);
 

@@ -139,23 +139,30 @@ std::optional<Time> staple_expiry(std::string_view der, X509* leaf) {
   return until;
 }
 
-Result<TlsMaterial> read_material(const TlsIdentity& identity) {
+Result<TlsMaterial> read_certificates(const TlsIdentity& identity) {
   ERR_clear_error();
   TlsMaterial out;
   out.file = identity.file;
   auto chain = read_chain(identity, out);
   if (!chain) return std::unexpected(chain.error());
-  auto key = read_key(identity, out);
-  if (!key) return std::unexpected(key.error());
   out.names = dns_names(out.leaf.get());
   out.expires = to_time(X509_get0_notAfter(out.leaf.get()));
+  return out;
+}
+
+Result<TlsMaterial> read_material(const TlsIdentity& identity) {
+  auto read = read_certificates(identity);
+  if (!read) return read;
+  TlsMaterial& out = *read;
+  auto key = read_key(identity, out);
+  if (!key) return std::unexpected(key.error());
   out.end_point = end_point_digest(out.leaf.get());
   auto until = identity.staple.empty() ? std::optional<Time>() : staple_expiry(identity.staple, out.leaf.get());
   if (until) {
     out.staple = identity.staple;
     out.staple_expires = *until;
   }
-  return out;
+  return read;
 }
 
 Result<Owned<X509_STORE>> read_authorities(std::string_view pem) {

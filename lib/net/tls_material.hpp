@@ -24,6 +24,8 @@ struct TlsMaterial {
 
 // Fault::invalid: "FILE: what is wrong with it".
 Result<TlsMaterial> read_material(const TlsIdentity& identity);
+// The same of the chain alone: no key is asked for, and there is no end_point and no staple.
+Result<TlsMaterial> read_certificates(const TlsIdentity& identity);
 // Certificates to trust, PEM, or the system's when `pem` is empty.
 Result<Owned<X509_STORE>> read_authorities(std::string_view pem);
 

@@ -137,6 +137,19 @@ def test_wrong_answers_are_told_with_their_lines(make_mansio):
     assert mansio.ctl("setup").returncode == 64            # nobody to ask
 
 
+def test_a_running_daemon_takes_it_at_once(make_mansio):
+    mansio = house(make_mansio)
+    box = mansio.directory / "box"
+    (mansio.directory / "aliases").write_text(f"bob: {box}\n")
+    assert set_up(mansio, site="local", local_domains="ex.test").returncode == 0
+    mansio.start()
+    out = set_up(mansio, site="local", local_domains="ex.test, new.test")
+    assert out.returncode == 0 and "The daemon runs with it now." in out.stdout, out.stdout + out.stderr
+    with mansio.connect() as client:
+        assert client.transaction("root@ex.test", ["bob@new.test"], b"Subject: x\r\n\r\nhello\r\n")[0] == 250
+    wait_for(lambda: box.exists() and b"hello" in box.read_bytes(), what="bob's message:\n" + mansio.log())
+
+
 class Terminal:
     """A program in a terminal of tmux, with a server of its own."""
 

@@ -73,6 +73,8 @@ std::span<const Target> targets() {
       {"sasl_xoauth2", sasl_xoauth2, {"user=user\1auth=Bearer pencil\1\1", "-\nuser=a\1auth=Bearer t.t\1\1\nx"}},
       {"server_reply", server_reply,
        {"550-5.1.1 no such\r\n550 5.1.1 user\r\n250 next\r\n", "x\nPIPELINING\nSIZE 100\nLIMITS RCPTMAX=9\nAUTH PLAIN\n"}},
+      {"spf", spf,
+       {"v=spf1 a/24//64 -mx:b.test ~include:%{d2}.%{ir}.test ?exists:%{l1r-}._x ip4:192.0.2.0/24 ip6:2001:db8::/32 ptr x=y redirect=c.test", "v=spf1 +all"}},
       {"stuffing", stuffing, {".\r\n..\r\na.b\r\n.\r\n", "a\r\n.b"}},
       {"submission", submission,
        {"From: \"B, b\" <bob>\r\nTo : a@h.example.org,\r\n g: c (x) , d . e@ f.test;\r\nSender: eve\r\nReturn-Path: <>\r\nDKIM-Signature: h=to:from; b=x\r\n\r\nbody",

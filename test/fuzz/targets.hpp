@@ -37,6 +37,7 @@ void sasl_scram(std::string_view input);
 void sasl_scram_plus(std::string_view input);
 void sasl_xoauth2(std::string_view input);
 void server_reply(std::string_view input);
+void spf(std::string_view input);
 void stuffing(std::string_view input);
 void submission(std::string_view input);
 
