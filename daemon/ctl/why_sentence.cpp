@@ -59,6 +59,14 @@ std::string trouble_words(const Json& site, std::int64_t now) {
   return fmt::format("{} has been out of reach for {}, {}", list_of(site, "hosts").size() == 1 ? "the host" : "the destination", age_text(now - since), next);
 }
 
+// The site that a destination is at; an empty object when it is at none that is known.
+const Json& site_of(const Json& destination, const Json& sites) {
+  static const Json none = Json::object();
+  auto index = destination.find("site");
+  bool known = index != destination.end() && index->is_number_unsigned() && index->get<std::size_t>() < sites.size();
+  return known ? sites[index->get<std::size_t>()] : none;
+}
+
 std::string place_words(const Json& destination, const Json& sites, std::int64_t now) {
   std::string kind = text_of(destination, "kind"), path = show(text_of(destination, "path"), Look::bold);
   if (kind == "mailbox") {
@@ -72,12 +80,8 @@ std::string place_words(const Json& destination, const Json& sites, std::int64_t
     const Json& words = list_of(destination, "command");
     return "the program " + show(words.empty() || !words.front().is_string() ? "" : words.front().get<std::string>(), Look::bold);
   }
-  auto index = destination.find("site");
-  if (index == destination.end() || !index->is_number_unsigned() || index->get<std::size_t>() >= sites.size()) return "another host";
-  const Json& site = sites[index->get<std::size_t>()];
-  const Json& status = object_of(site, "status");
-  if (number_of(status, "code") / 100 == 5) return fmt::format("no host, so that it is returned: {}", show(text_of(status, "line")));
-  if (number_of(status, "code") / 100 == 4) return fmt::format("no host now, so that it waits: {}", show(text_of(status, "line")));
+  const Json& site = site_of(destination, sites);
+  if (site.empty()) return "another host";
   std::string user = text_of(object_of(site, "login"), "user"), trouble = trouble_words(site, now);
   return host_words(site) + tls_words(object_of(site, "tls")) + (user.empty() ? "" : ", logged in as " + show(user)) + (trouble.empty() ? "" : "; " + trouble);
 }
@@ -97,13 +101,17 @@ std::string way_sentence(const Json& plan, const Json& sites, std::int64_t now) 
   const Json& refusals = list_of(plan, "refusals");
   std::int64_t count = number_of(plan, "destinations_count");
   if (count == 0) return refusals.empty() ? "goes nowhere" : "can't be delivered: " + status_line(refusals.front(), "status");
-  std::string out = count == 1 ? "goes to " + place_words(destinations.front(), sites, now) : fmt::format("goes to {} places", count);
-  if (count > 1) {
+  std::string out = fmt::format("goes to {} places", count);
+  if (count == 1) {
+    std::int64_t code = number_of(object_of(site_of(destinations.front(), sites), "status"), "code");
+    std::string why = status_line(site_of(destinations.front(), sites), "status");
+    if (code / 100 == 5) return "can't be sent, so it is returned: " + why;
+    if (code / 100 == 4) return "has to wait: " + why;
+    out = "goes to " + place_words(destinations.front(), sites, now);
+  } else {
     for (const Json& one : destinations) {
-      if (text_of(one, "kind") != "remote") continue;
-      auto index = one.find("site");
-      if (index == one.end() || index->get<std::size_t>() >= sites.size()) continue;
-      std::string trouble = trouble_words(sites[index->get<std::size_t>()], now);
+      const Json& site = site_of(one, sites);
+      std::string trouble = number_of(object_of(site, "status"), "code") >= 400 ? status_line(site, "status") : trouble_words(site, now);
       if (trouble.empty()) continue;
       out += fmt::format("; for {}, {}", show(text_of(one, "address")), trouble);
       break;
@@ -124,8 +132,10 @@ std::string address_sentence(const Json& answer) {
   }
   const Json& others = object_of(rcpt, "others");
   bool for_all = others.empty() || flag_of(others, "accepted");
-  return fmt::format("Mail for {}{} is {}{} and {}.", address, client_words(rcpt), dress("accepted", Look::good),
-                     for_all ? "" : " from clients that may relay", way_sentence(answer, list_of(answer, "sites"), number_of(answer, "now")));
+  const Json& paused = object_of(rcpt, "paused");
+  std::string when = paused.empty() ? std::string() : fmt::format(", once accepting is no longer paused by {}", show(text_of(paused, "by")));
+  return fmt::format("Mail for {}{} is {}{}{} and {}.", address, client_words(rcpt), dress("accepted", Look::good),
+                     for_all ? "" : " from clients that may relay", when, way_sentence(answer, list_of(answer, "sites"), number_of(answer, "now")));
 }
 
 }  // namespace mansio::ctl
