@@ -40,7 +40,10 @@ std::vector<Change> differences(const Decision& before, const Decision& after) {
     return out;
   }
   bool same = before.ways.size() == after.ways.size();
-  for (std::size_t i = 0; same && i < before.ways.size(); ++i) same = iequals(before.ways[i].address, after.ways[i].address);
+  for (std::size_t i = 0; same && i < before.ways.size(); ++i) {
+    const Way &a = before.ways[i], &b = after.ways[i];
+    same = iequals(a.address, b.address) && a.place.starts_with(refused_place) == b.place.starts_with(refused_place);
+  }
   if (!same) {
     out.push_back(Change::recipients);
     return out;

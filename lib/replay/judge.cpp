@@ -76,7 +76,7 @@ std::vector<Way> Judge::ways(const mail::Address& address, const std::string& se
   for (const route::Refusal& refusal : resolution.refusals) {
     Way& refused = out.emplace_back();
     refused.address = refusal.address.text();
-    refused.place = "refused: " + refusal.status.line();
+    refused.place = refused_place + refusal.status.line();
   }
   std::ranges::sort(out);
   return out;

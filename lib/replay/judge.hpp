@@ -10,12 +10,15 @@
 
 namespace mansio::replay {
 
+// How the place of a way begins that ends in a refusal.
+inline constexpr const char* refused_place = "refused: ";
+
 // One end of the recipient's aliases.
 struct Way {
   Way() = default;
   std::string address;           // the final one
   std::string route, transport;
-  std::string place;             // path, command or directory; "nowhere", "refused: ..." for what is refused after RCPT
+  std::string place;             // path, command or directory; "nowhere"; or refused_place and the status
   std::string hosts;             // of a remote one: "MX", or the transport's, with its port
   std::string user;              // of a local one: "bob", "uid 1000"
   auto operator<=>(const Way&) const = default;

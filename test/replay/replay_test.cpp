@@ -83,6 +83,7 @@ TEST_CASE("each kind of change between two configurations is found, and nothing 
       {"refused with other words", envelope(outside, "team@example.org"), "", "team: :fail: gone\n", nothing, ""},
       {"refused for now", envelope(outside, "team@example.org"), "", "team: :defer: soon\n", nothing, "answer"},
       {"other members", envelope(outside, "team@example.org"), "team: bob\n", "team: bob, carol\n", nothing, "recipients"},
+      {"a member that is gone", envelope(outside, "team@example.org"), "team: bob, carol\n", "team: bob, carol\ncarol: :fail: gone\n", nothing, "recipients"},
       {"another path", envelope(outside, "bob@example.org"), "", "", [](route::House& h) { h.config->transports[0].path = "~/mail"; }, "place"},
       {"another transport with the same way", envelope(inside, "x@far.test"), "", "",
        [](route::House& h) { h.config->transports.back().name = "world"; h.config->routes.back().transport = "world"; }, "transport"},
