@@ -13,6 +13,7 @@
 //   route       "address","verify":true  {"line":"…"} …          {"end":true,"verdict":"ok"}, "failed" or "deferred"
 //   reload_aliases                       {"problem":"file:line: text"} …        {"end":true,"aliases":12}
 //   reload                               {"refused":"file:line: text"} … or {"problem":…} …  {"end":true,"done":true,"aliases":12}
+//   metrics                              {"end":true,"text":"the page that scrapers get, docs/metrics.md"}
 //   why         "address","from","client","user": all but the first may be ""; or "id"
 //               one object with "end": the plan for an address, or what the queue knows of a message; explanation.hpp has its keys
 #pragma once
