@@ -73,6 +73,7 @@ struct Resolver::State {
   Task<Result<Reply>> ask_servers(Question question, unsigned links, Lookup* lookup);
   Task<Result<Reply>> try_server(const event::Endpoint& server, const Question& question, unsigned links,
                                  Lookup* lookup);
+  static Try how_it_went(const Result<Reply>& reply);
   struct Slot;
   Task<> take_slot();
   void hand_slots_on();
@@ -88,6 +89,7 @@ struct Resolver::State {
   std::size_t used_slots = 0;
   unsigned generation = 0;      // of the configuration
   bool handing_on = false, stopped = false;
+  std::function<void(Try, std::chrono::nanoseconds)> observer;
 };
 
 // ---- slots: a try takes one, so a dead domain with many tries lets the others through between them
@@ -128,6 +130,12 @@ void Resolver::State::hand_slots_on() {
 
 // ---- from one try up to a whole answer
 
+Resolver::Try Resolver::State::how_it_went(const Result<Reply>& reply) {
+  if (!reply) return reply.error().fault() == Fault::timed_out ? Try::silent : Try::failed;
+  bool could = reply->verdict != Reply::Verdict::server_failed && reply->verdict != Reply::Verdict::format_error;
+  return could ? Try::answered : Try::failed;
+}
+
 Task<Result<Reply>> Resolver::State::try_server(const event::Endpoint& server, const Question& question, unsigned links,
                                                 Lookup* lookup) {
   co_await take_slot();
@@ -135,8 +143,10 @@ Task<Result<Reply>> Resolver::State::try_server(const event::Endpoint& server, c
   if (lookup->stopped) co_return fail(Fault::cancelled, "stopped", ECANCELED);
   Exchange exchange(loop, server, options.timeout);
   lookup->exchange = &exchange;
+  auto begin = std::chrono::steady_clock::now();
   auto reply = co_await exchange.run(question, links);
   lookup->exchange = nullptr;
+  if (observer) observer(how_it_went(reply), std::chrono::steady_clock::now() - begin);
   co_return std::move(reply);
 }
 
@@ -254,6 +264,8 @@ Task<std::shared_ptr<const Answer>> Resolver::ask(std::string name, Type type) {
   if (!lookup->answer) co_await lookup->ended.wait();
   co_return lookup->answer;
 }
+
+void Resolver::observe(std::function<void(Try, std::chrono::nanoseconds)> observer) { state_->observer = std::move(observer); }
 
 void Resolver::stop() {
   State& state = *state_;

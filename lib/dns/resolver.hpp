@@ -3,6 +3,7 @@
 // from the address and port that were asked, to the random port that asked (RFC 5452 §9). Answers, also negative ones
 // (RFC 2308), are kept for their time to live; equal questions under way are asked once.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +46,10 @@ class Resolver {
   // `name`: a domain name as ASCII (A-labels), any case, with or without the trailing dot. Never null. A CNAME chain is
   // followed to `type` (bounded; a loop is `failed`) unless `type` is cname.
   event::Task<std::shared_ptr<const Answer>> ask(std::string name, Type type);
+
+  // Told of each try at a name server and how long it took: answered, could not be asked or could not answer, was silent.
+  enum class Try : std::uint8_t { answered, failed, silent };
+  void observe(std::function<void(Try how, std::chrono::nanoseconds took)> observer);
 
   // Questions under way end with `failed`, and so do later ones; for shutdown. Its tasks in the scope end at once, but
   // one that is just connecting over TCP within the time-out. The Resolver must live until the scope is joined.

@@ -140,8 +140,15 @@ event::Task<> Journal::commit_batch() {
   std::vector<Outgoing*> records;
   for (Pending* pending : batch) records.push_back(&pending->record);
   Segment* segment = used_.back().get();
-  auto work = [segment, &records] { return segment->append(records); };
+  std::chrono::nanoseconds took{};
+  auto work = [segment, &records, &took] {
+    auto begin = std::chrono::steady_clock::now();
+    auto done = segment->append(records);
+    took = std::chrono::steady_clock::now() - begin;
+    return done;
+  };
   auto result = co_await thread_.run(work);
+  if (options_.synced) options_.synced(records.size(), took);
   check_space();
   finish(std::move(batch), result);
 }

@@ -16,6 +16,8 @@
 namespace mansio::spool {
 
 using Notice = std::function<void(const std::string&)>;   // for the panic log
+// Told of each write to the journal: its records, and the time until they were durable (or could not be).
+using Synced = std::function<void(std::size_t records, std::chrono::nanoseconds took)>;
 
 struct Place {
   std::shared_ptr<Segment> segment;    // holding it keeps the segment from being reused
@@ -29,6 +31,7 @@ class Journal {
     std::uint64_t key = 0;
     std::uint64_t segment_size = 64 << 20;
     std::uint64_t reserve = 64 << 20;     // new mail is refused when the file system has less left
+    Synced synced;                        // may be empty
   };
   Journal(event::Loop& loop, event::Scope& scope, Options options, Notice notice);
 

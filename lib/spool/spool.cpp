@@ -21,6 +21,7 @@ Journal::Options journal_options(const Shard& shard, const Spool::Options& optio
   out.key = shard.key();
   out.segment_size = options.segment_size;
   out.reserve = options.reserve;
+  out.synced = options.synced;
   return out;
 }
 

@@ -49,6 +49,7 @@ class Spool {
     std::size_t memory_message = 256 << 10;      // larger messages stream to large/
     std::size_t memory_total = 16 << 20;         // of all arriving messages together
     std::size_t keep_content = 0;                // commit() leaves contents up to this size in Content::memory too
+    Synced synced;                               // may be empty
   };
   // What recovery found: a queued or deferred message and when it is due. Content is loaded when it is attempted.
   using Recovered = std::function<void(QueueId, Time next_attempt)>;
