@@ -27,16 +27,16 @@ int run(int argc, char** argv) {
   add_pause(app, invocation);
   add_queue(app, invocation);
   add_reload(app, invocation);
+  add_replay(app, invocation);
   add_report(app, invocation);
   add_resume(app, invocation);
   add_sessions(app, invocation);
-  add_replay(app, invocation);
   add_settings(app, invocation);
+  add_setup(app, invocation);
   add_status(app, invocation);
   add_top(app, invocation);
   add_trace(app, invocation);
   add_why(app, invocation);
-  add_setup(app, invocation);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ExtrasError&) {
