@@ -180,6 +180,12 @@ event::Task<Explanation::Json> Explanation::address(Question question) {
   Json verdict = co_await this->verdict(std::move(again), &question, &plan);
   out["outcome"] = verdict["accepted"].get<bool>() ? plan["outcome"] : verdict["status"]["code"].get<int>() / 100 == 4 ? Json("deferred") : Json("failed");
   plan.erase("outcome");
+  const auto& pauses = queue_.pauses().all();
+  auto accepting = std::ranges::find(pauses, queue::Pause::What::accepting, &queue::Pause::what);
+  if (accepting != pauses.end()) {
+    verdict["paused"] = describe_pause(*accepting);
+    if (out["outcome"] == "ok") out["outcome"] = "deferred";
+  }
   out.update(plan);
   out["rcpt"] = std::move(verdict);
   out["sites"] = sites_;

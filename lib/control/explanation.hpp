@@ -5,7 +5,7 @@
 // "text","line"}. Of an address:
 //   "address","from","now","outcome": ok, deferred (not now) or failed
 //   "rcpt" {"accepted","rule","status":STATUS,"place","postmaster", "client":{"address","user","may_relay","by","place"} when
-//          one was named, else "others": the same for clients that may not relay}. Rules: those of policy::Rule, and syntax,
+//          one was named, else "others": the same for clients that may not relay; "paused" (as below) while accepting is}. Rules: those of policy::Rule, and syntax,
 //          sender, sender_not_allowed, cannot_be_sent
 //   "steps" [{"kind","parent","text","place","index"}]: route::Step; the parent is an index, null for the first
 //   "destinations" [{"kind","address","route","route_place","transport","transport_kind","transport_place", of local ones
@@ -82,5 +82,6 @@ class Explanation {
 std::int64_t unix_seconds(Time time);
 // {"code":550,"enhanced":"5.1.1","text":"...","line":"550 5.1.1 ..."}
 nlohmann::json describe_status(const Status& status);
+nlohmann::json describe_pause(const queue::Pause& pause);
 
 }  // namespace mansio::control

@@ -10,6 +10,8 @@ namespace {
 
 constexpr const char* tls_words[] = {"none", "opportunistic", "required", "verify"};
 
+}  // namespace
+
 nlohmann::json describe_pause(const queue::Pause& pause) {
   nlohmann::json out;
   out["what"] = pause.title();
@@ -19,8 +21,6 @@ nlohmann::json describe_pause(const queue::Pause& pause) {
   out["reason"] = pause.reason;
   return out;
 }
-
-}  // namespace
 
 // The index into sites_; nullopt when too many are there already. The same next hop is looked up once.
 event::Task<std::optional<std::size_t>> Explanation::site(const route::Destination* destination, const std::string* sender) {
