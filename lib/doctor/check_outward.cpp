@@ -70,7 +70,8 @@ event::Task<Findings> check_port_25(event::Loop& loop, Names& names, const Subje
     host = answer->mx.empty() ? well_known : answer->mx.front().host;
     endpoints = co_await endpoints_of(names, host, 25, &trouble);
   } else if (hop) {
-    endpoints = co_await endpoints_of(names, hop->name, hop->port == 0 ? 25 : hop->port, &trouble);
+    std::uint16_t smtp_port = hop->port == 0 ? 25 : hop->port;
+    endpoints = co_await endpoints_of(names, hop->name, smtp_port, &trouble);
   }
   if (endpoints.empty()) {
     out.emplace_back("port_25_out", State::skipped, fmt::format("{}: {}", host, unknown(trouble) ? dns::describe(trouble) : "no address"), "name another host with --probe-host");
@@ -92,7 +93,8 @@ event::Task<Finding> check_smart_host(event::Loop& loop, Names& names, std::stri
     co_return out;
   }
   dns::Outcome trouble = dns::Outcome::found;
-  auto endpoints = co_await endpoints_of(names, hop->name, hop->port == 0 ? port : hop->port, &trouble);
+  if (hop->port != 0) port = hop->port;
+  auto endpoints = co_await endpoints_of(names, hop->name, port, &trouble);
   if (endpoints.empty()) {
     out.state = unknown(trouble) ? State::skipped : State::bad;
     out.seen = fmt::format("{}: {}", text, unknown(trouble) ? dns::describe(trouble) : "has no address");

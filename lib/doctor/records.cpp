@@ -20,7 +20,8 @@ std::string hex(std::string_view octets) {
 event::Task<Record> address_record(Names& names, std::string host, std::string address) {
   bool six = address.find(':') != std::string::npos;
   Record out(host + ".", six ? "AAAA" : "A", address);
-  auto answer = co_await names.ask(host, six ? dns::Type::aaaa : dns::Type::a);
+  dns::Type type = six ? dns::Type::aaaa : dns::Type::a;
+  auto answer = co_await names.ask(host, type);
   bool there = std::ranges::find(answer->addresses, address) != answer->addresses.end();
   out.published = there ? Published::there : unknown(answer->outcome) ? Published::unknown : answer->addresses.empty() ? Published::missing : Published::differs;
   if (!there) out.seen = answer->addresses;

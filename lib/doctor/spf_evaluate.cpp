@@ -32,6 +32,7 @@ class Evaluation {
  public:
   Evaluation(Names& names, SpfQuestion question) : names_(names), question_(std::move(question)) {
     six_ = question_.address.find(':') != std::string::npos;
+    if (six_) address_type_ = dns::Type::aaaa;
   }
 
   event::Task<SpfAnswer> run() {
@@ -59,6 +60,7 @@ class Evaluation {
   std::string why_;
   unsigned look_ups_ = 0, void_ = 0;
   bool six_ = false;
+  dns::Type address_type_ = dns::Type::a;
 };
 
 // Names that do not exist are counted: §4.6.4.
@@ -156,7 +158,7 @@ event::Task<Match> Evaluation::match_include(std::string target) {
 }
 
 event::Task<Match> Evaluation::match_address(std::string host, SpfTerm term) {
-  auto answer = co_await ask(std::move(host), six_ ? dns::Type::aaaa : dns::Type::a);
+  auto answer = co_await ask(std::move(host), address_type_);
   if (unknown(answer->outcome)) {
     why_ = dns::describe(answer->outcome);
     co_return Match::temperror;
@@ -192,7 +194,7 @@ event::Task<Match> Evaluation::match_ptr(std::string target) {
     std::string name = to_lower(answer->names[i]);
     bool below = iequals(name, target) || name.ends_with("." + to_lower(target));
     if (!below) continue;
-    auto back = co_await names_.ask(name, six_ ? dns::Type::aaaa : dns::Type::a);
+    auto back = co_await names_.ask(name, address_type_);
     if (std::ranges::any_of(back->addresses, [&](const std::string& one) { return in_network(question_.address, one, six_ ? 128 : 32); })) {
       co_return Match::yes;
     }
