@@ -1,6 +1,8 @@
-"""The tools that read Exim's logs read ours: exigrep and eximstats (Debian's exim4-base), fail2ban-regex (fail2ban).
+"""The tools that read Exim's logs read ours: exigrep, eximstats, exiqgrep and exiqsumm (Debian's exim4-base), fail2ban-regex.
 
-The lines come from the program log_sample of the build directory (MANSIO_BUILD, by default build/).
+Lines of every kind come from the program log_sample of the build directory (MANSIO_BUILD, by default build/); those of a daemon
+that sends mail away, and its queue, from a run. test_logs.py has those of one that takes mail in, test_login_refused.py
+those of log-ins.
 """
 import os
 import pathlib
@@ -9,7 +11,8 @@ import subprocess
 
 import pytest
 
-from harness import tool
+from harness import SENDMAIL, tool
+from outbound import deferred, delivered, failed, internet, send  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MANSIO_BUILD", ROOT / "build"))
@@ -81,3 +84,50 @@ def test_fail2ban_is_not_led_to_somebody_else_by_what_a_client_sends(tmp_path):
     out = run(tool("fail2ban-regex"), "--verbose", str(path), FILTER)
     assert "192.0.2.66" in out
     assert not re.search(r"^\| +198\.51\.100\.1 ", out, re.M)
+
+
+# ---- mail that goes away
+
+@pytest.fixture
+def sent(internet):  # noqa: F811
+    """A run, and the ids of a message that was delivered, of one that waits and of one that failed."""
+    internet.good.script["RCPT"] = lambda session, line: "450 4.2.0 later" if "late@" in line else "550 5.1.1 nobody" if "nobody@" in line else None
+    mansio = internet.start()
+    ids = []
+    for name, happened in (("x", delivered), ("late", deferred), ("nobody", failed)):
+        ids.append(send(mansio, f"{name}@good.test"))
+        happened(mansio, ids[-1], f"{name}@good.test")
+    mansio.wait_log(rf"{ids[2]} Completed")
+    mansio.wait_log(r"(?s)<= <> R=.* Completed")
+    return mansio, ids
+
+
+def test_a_run_with_deferral_and_bounce_is_read_by_exigrep_eximstats_and_exiqsumm(sent):
+    mansio, ids = sent
+    path = str(mansio.directory / "log" / "mainlog")
+    found = run(tool("exigrep"), ids[1], path)
+    assert f"+++ {ids[1]} has not completed +++" in found
+    assert [line.split()[3] for line in found.splitlines() if ids[1] in line[:40] and line[0] == "2"] == ["<=", "=="]
+    related = run(tool("exigrep"), "-r", ids[2], path)
+    assert f"{ids[2]} ** nobody@good.test" in related and f"<= <> R={ids[2]}" in related
+    out = run(tool("eximstats"), path)
+    received = re.search(r"^ +Received +\d+[A-Z]* +(\d+) +\d+ +(\d+) +[\d.]+% +(\d+)", out, re.M)
+    assert received and received.groups() == ("4", "1", "1"), out       # messages, delayed, failed
+    assert re.search(r"^ +internet +\d+[A-Z]* +1$", out, re.M) and re.search(r"good\.test", out)
+    waiting = subprocess.run([str(SENDMAIL), "-C", str(mansio.config), "-bp"], check=True, capture_output=True, timeout=60).stdout
+    table = subprocess.run([tool("exiqsumm")], input=waiting, check=True, capture_output=True, timeout=60).stdout.decode()
+    assert re.search(r"^ +1 +\S+ +\S+ +\S+ +good\.test$", table, re.M), table
+
+
+def test_exiqgrep_finds_what_waits_by_recipient_sender_age_and_size(sent):
+    mansio, ids = sent
+
+    def found(*words):
+        out = subprocess.run([tool("exiqgrep"), "-E", str(SENDMAIL), "-C", str(mansio.config), "-i", *words], capture_output=True, text=True, timeout=60)
+        return out.stdout.split()
+
+    for words, expected in ((["-r", "late@good.test"], [ids[1]]), (["-f", "bob@ex.test"], [ids[1]]), (["-r", "nobody"], []),
+                            (["-o", "3600"], []), (["-y", "3600"], [ids[1]]), (["-z"], []), (["-x"], [ids[1]]), (["-f", "^<>$"], [])):
+        assert found(*words) == expected, words
+    counted = subprocess.run([tool("exiqgrep"), "-E", str(SENDMAIL), "-C", str(mansio.config), "-c", "-r", "good.test"], capture_output=True, text=True, timeout=60)
+    assert re.match(r"1 matches out of 1 messages", counted.stdout), counted.stdout
