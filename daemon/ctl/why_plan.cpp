@@ -140,7 +140,7 @@ void show_state(const Json& state, std::int64_t now, Page& page) {
     page.line(label("state"), label_space, fmt::format("{}; {} of {} connections in use", dress("open", Look::good), number_of(state, "active"), number_of(state, "window")));
   }
   std::int64_t waiting = number_of(state, "waiting");
-  page.line(label("queue"), label_space, waiting == 0 ? "nothing waits for it" : fmt::format("{} {} for it", waiting, waiting == 1 ? "message waits" : "messages wait"));
+  if (waiting > 0) page.line(label("queue"), label_space, fmt::format("{} {} for it", waiting, waiting == 1 ? "message waits" : "messages wait"));
 }
 
 }  // namespace
