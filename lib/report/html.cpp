@@ -98,8 +98,8 @@ class Page {
 
   void course() {
     ColumnChart in, outcomes;
-    in.label = "Messages received, by " + step_words(r_);
-    outcomes.label = "Recipients delivered, deferred, failed and refusals, by " + step_words(r_);
+    in.label = "Messages received, per " + step_words(r_);
+    outcomes.label = "Recipients delivered, deferred, failed and refusals, per " + step_words(r_);
     in.height = 96;
     in.ticks = false;
     std::size_t every = tick_every();
@@ -119,7 +119,7 @@ class Page {
       outcomes.columns.push_back({{{v.delivered, "delivered"}, {v.deferred, "deferred"}, {v.failed, "failed"}, {v.rejected, "rejected"}}, title,
                                   i % every == first ? slot_tick(r_, slot) : ""});
     }
-    out_ += fmt::format("<figure class=\"box\" style=\"margin-inline:0\"><figcaption><h2>Mail by {}</h2>{}</figcaption><p class=\"panel\">Messages received</p>{}"
+    out_ += fmt::format("<figure class=\"box\" style=\"margin-inline:0\"><figcaption><h2>Mail per {}</h2>{}</figcaption><p class=\"panel\">Messages received</p>{}"
                         "<p class=\"panel\">What became of recipients</p>{}",
                         step_words(r_), legend_html({{"received", "received"}, {"delivered", "delivered"}, {"deferred", "deferred"}, {"failed", "failed"}, {"rejected", "rejected"}}),
                         in.html(), outcomes.html());
@@ -148,6 +148,7 @@ class Page {
       std::string range = range_text(i);
       std::string share = share_text(times.ranges[i], times.count);
       std::string tick = i < time_bounds.size() ? span_text(time_bounds[i]) : "more";
+      if (auto blank = tick.find(thin); blank != std::string::npos) tick.erase(blank, thin.size());
       chart.columns.push_back({{{times.ranges[i], series}}, fmt::format("{}: {} ({})", range, grouped(times.ranges[i]), share), tick});
       rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>", range, grouped(times.ranges[i]), share);
     }

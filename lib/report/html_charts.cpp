@@ -152,7 +152,7 @@ h2{font-size:16px;margin:0}
 .box figcaption,.box .head{display:flex;flex-wrap:wrap;gap:4px 20px;justify-content:space-between;align-items:baseline;margin-bottom:14px}
 .box .sub{color:var(--soft);font-size:13px;margin:0}
 .grid2{display:grid;gap:0 16px;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}
-.flow{columns:2 440px;column-gap:16px}
+.flow{columns:2 440px;column-gap:16px;margin-bottom:16px}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 16px;margin:0;padding:0;font-size:13px;color:var(--soft)}
 .legend svg{vertical-align:-1px;margin-right:6px}
 .panel{color:var(--soft);font-size:13px;margin:0 0 6px}

@@ -115,7 +115,7 @@ class TextReport {
 
   void course() {
     if (r_.slots.size() < 2) return;
-    title(fmt::format("By {}", step_words(r_)));
+    title(fmt::format("Per {}", step_words(r_)));
     sparkline("Received", &Volume::received, 34);
     sparkline("Delivered", &Volume::delivered, 32);
     sparkline("Deferred", &Volume::deferred, 33);
