@@ -1,5 +1,6 @@
 """mansioctl as a whole: its command line, its help, its completion, its exit statuses."""
 import json
+import socket
 import subprocess
 
 import pytest
@@ -49,6 +50,27 @@ def test_each_command_is_in_the_manual_and_each_has_help():
     for name in known:
         done = ctl(name, "--help")
         assert done.returncode == 0 and "Usage: " in done.stdout, name
+
+
+def test_each_command_of_the_protocol_is_in_its_manual_and_the_daemon_knows_it(mansio):
+    manual = (ROOT / "man" / "mansio-control.7").read_text().splitlines()
+    told = sorted(line.split()[2] for line in manual if line.startswith(".It Cm "))
+    rows = (ROOT / "lib" / "control" / "session.cpp").read_text().split("CommandRow::rows{{", 1)[1].split("}};", 1)[0]
+    assert told == sorted(row.split('"')[1] for row in rows.splitlines() if '"' in row)
+    with socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(20)
+        control.connect(str(mansio.directory / "run" / "control.sock"))
+        answers = control.makefile("r")
+        for command in told:
+            if command == "trace":
+                continue                                  # goes on
+            control.sendall(json.dumps({"command": command}).encode() + b"\n")
+            objects = [json.loads(answers.readline())]
+            while not objects[-1].get("end"):
+                objects.append(json.loads(answers.readline()))
+            assert "unknown command" not in objects[-1].get("error", ""), command
+        control.sendall(b'{"command":"nonsense"}\n')
+        assert json.loads(answers.readline())["error"].startswith("unknown command")
 
 
 def test_bash_completes_commands_their_commands_and_their_options():
