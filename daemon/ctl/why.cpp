@@ -53,6 +53,9 @@ void show_address(const Json& answer, Page& page) {
   show_verdict(answer, page);
   if (list_of(answer, "steps").size() > 0) {
     page.blank();
+    std::string rule = text_of(object_of(answer, "rcpt"), "rule");
+    bool only_this_client = rule == "no_relay" || rule == "sender_not_allowed";
+    if (only_this_client) page.line("", "", "Were it accepted:");
     show_steps(answer, "  ", page);
   }
   for (const Json& site : list_of(answer, "sites")) {
@@ -63,8 +66,7 @@ void show_address(const Json& answer, Page& page) {
   const Json& last = object_of(answer, "last");
   if (last.empty()) return;
   page.blank();
-  std::string of = text_of(last, "address");
-  page.line("Last ", "  ", fmt::format("{}: {} {}{}", moment_text(number_of(last, "time"), now), show(of), text_of(last, "what") == "delivery" ? "delivered, " : "", word_text(last)));
+  page.line("", "  ", fmt::format("Last heard {}: {}", moment_text(number_of(last, "time"), now), event_text(last)));
 }
 
 int why_address(const Invocation& invocation, const WhyArguments& arguments, const Whereabouts& where) {

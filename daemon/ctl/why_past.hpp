@@ -30,7 +30,7 @@ Json describe_event(const history::Record& record);
 void show_past(const Json& events, Page& page);
 // "1abc… from a@x.test to b@y.test was delivered 3d ago (…)": of a message that is gone.
 std::string past_sentence(const std::string& id, const Json& events, std::int64_t now);
-// "mx.test [192.0.2.1]:25 said 450 4.2.0 greylisted": of a word.
-std::string word_text(const Json& event);
+// "put off x@y.test: mx.test [192.0.2.1]:25 said 450 4.2.0 greylisted": of one event.
+std::string event_text(const Json& event);
 
 }  // namespace mansio::ctl

@@ -33,7 +33,15 @@ std::string target_words(const Json& event) {
   return show(text_of(event, "address"), Look::bold) + (original.empty() ? "" : " (for " + show(original) + ")");
 }
 
-std::string event_words(const Json& event) {
+std::string word_text(const Json& event) {
+  std::string host = text_of(event, "host"), text = text_of(event, "text");
+  if (host.empty() || text.empty()) return host.empty() ? show(text) : "to " + show(host);
+  return fmt::format("{} said {}", show(host), show(text));
+}
+
+}  // namespace
+
+std::string event_text(const Json& event) {
   std::string what = text_of(event, "what");
   if (what == "arrival") return arrival_words(event);
   if (what == "report") return fmt::format("a report went to {} as {}", recipients_words(event), show(text_of(event, "id")));
@@ -48,18 +56,10 @@ std::string event_words(const Json& event) {
   return show(text_of(event, "text"));
 }
 
-}  // namespace
-
-std::string word_text(const Json& event) {
-  std::string host = text_of(event, "host"), text = text_of(event, "text");
-  if (host.empty() || text.empty()) return host.empty() ? show(text) : "to " + show(host);
-  return fmt::format("{} said {}", show(host), show(text));
-}
-
 void show_past(const Json& events, Page& page) {
   for (const Json& event : events) {
     std::string time = "  " + dress(time_text(number_of(event, "time")), Look::dim) + "  ";
-    page.line(time, "      ", event_words(event));
+    page.line(time, "      ", event_text(event));
   }
 }
 

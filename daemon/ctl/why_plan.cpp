@@ -16,7 +16,7 @@ std::string rule_words(const std::string& rule, const Json& verdict) {
   if (rule == "relay_to") return "the domain is of relay_to, so it is passed on for everybody";
   if (rule == "may_relay") return "the client may relay";
   if (rule == "no_relay") return "the domain is not ours, and the client may not relay";
-  if (rule == "no_such_user") return "the domain is ours, but nobody is there";
+  if (rule == "no_such_user") return "the domain is ours, but the address leads nowhere";
   if (rule == "not_known") return "it can't be told at the moment";
   if (rule == "sender_not_allowed") return "submission.senders does not give the login that sender";
   if (rule == "cannot_be_sent") return "mail for that domain could never leave";
@@ -132,9 +132,9 @@ void show_state(const Json& state, std::int64_t now, Page& page) {
   }
   if (closed) {
     std::int64_t until = number_of(state, "closed_until");
-    page.line(label("state"), label_space, fmt::format("{} since {}, {} {} in a row; {}", dress("out of reach", Look::bad), moment_text(number_of(state, "out_of_reach_since"), now),
+    page.line(label("state"), label_space, fmt::format("{} for {}, {} {} in a row; {}", dress("out of reach", Look::bad), age_text(now - number_of(state, "out_of_reach_since")),
                                                        number_of(state, "failures"), number_of(state, "failures") == 1 ? "failure" : "failures",
-                                                       until > now ? "closed until " + moment_text(until, now) : "may be tried now"));
+                                                       until > now ? "tried again " + moment_text(until, now) : "may be tried now"));
     page.line(label("why"), label_space, status_line(state, "why"));
   } else {
     page.line(label("state"), label_space, fmt::format("{}; {} of {} connections in use", dress("open", Look::good), number_of(state, "active"), number_of(state, "window")));
@@ -192,7 +192,7 @@ void show_retry(const Json& retry, std::int64_t now, bool of_message, Page& page
   for (const Json& time : list_of(retry, "times")) times += (times.empty() ? "" : ", ") + clock_text(time.is_number() ? time.get<std::int64_t>() : 0);
   std::int64_t end = number_of(retry, "expires");
   std::string until = end > now ? "returned if it is still there " + moment_text(end, now) : "its time is over: the next failure returns it";
-  page.line(label_space, label_space, fmt::format("{} {}; {}", of_message ? "tried" : "a message of now would be tried", times, until));
+  page.line(label_space, label_space, fmt::format("{} {}; {}", of_message ? "tried at" : "a message of now would be tried at", times, until));
 }
 
 }  // namespace mansio::ctl

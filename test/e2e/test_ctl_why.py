@@ -3,6 +3,7 @@ it; with the line of the configuration that each rests on."""
 import gzip
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from harness import BUILD, Raw, wait_for
 from outbound import CONFIG, PLAIN, deferred, failed, internet, send  # noqa: F401
 from sink import DROP
-from system_users import IS_ROOT, as_user, make_system, needs_root, programs, public_path  # noqa: F401
+from system_users import as_user, make_system, needs_root, programs, public_path, users  # noqa: F401
 
 ALIASES = "team: bob, carol\nchain: team,\n  x@good.test\nloop: pool\npool: loop\ngone: :fail: moved away\nlater: :defer: soon\nfar: y@dead.test\n"
 STRANGER = "127.0.0.77"
@@ -157,7 +158,7 @@ def test_greylisted_frozen_and_paused_mail(internet):
     wait_for(lambda: office.why(id)["attempts"] == 1 and not office.why(id)["under_way"], what="the end of the attempt")
     text = office.text(id)
     assert re.match(rf"{id} from bob@ex.test to x@grey.test waits: mx1.grey.test \[127.0.0.4\]:\d+ said 450 4.2.0 greylisted, come back; next try in \S+ \(", text), text
-    assert "mx1.grey.test [127.0.0.4]" in office.text("x@grey.test") and "Last " in office.text("x@grey.test")
+    assert "mx1.grey.test [127.0.0.4]" in office.text("x@grey.test") and re.search(r"^Last heard .*: put off x@grey.test: mx1.grey.test", office.text("x@grey.test"), re.M)
     assert mansio.sendmail("-Mf", id).returncode == 0
     assert "is frozen: nothing is tried until it is thawed" in office.text(id)
     assert office.why(id)["frozen"]
@@ -195,3 +196,24 @@ def test_an_id_that_was_never_here(office):
     out = office.mansio.ctl("why", "1aaaaa-000000-00")
     assert out.returncode == 1 and out.stdout == "" and "1aaaaa-000000-00 was never here" in out.stderr
     assert office.why("1aaaaa-000000-00", status=1)["known"] is False
+
+
+@needs_root
+def test_an_ordinary_user_is_not_told(make_system, users, programs):  # noqa: F811
+    mansio = make_system()
+    mansio.mail.chmod(0o777)
+    mansio.start()
+    assert mansio.sendmail("bob@ex.test", input=b"Subject: x\n\nx\n").returncode == 0
+    id = mansio.wait_log(r" (\S+) Completed")[1]
+    shutil.copy2(BUILD / "daemon" / "mansioctl", programs / "mansioctl")
+    dora = users.make()
+
+    def asked(what):
+        command = [*as_user(dora), str(programs / "mansioctl"), "why", what, "--config", str(mansio.config)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    for what in ("bob@ex.test", id):
+        out = asked(what)
+        assert out.returncode == 77 and out.stdout == "" and "not permitted" in out.stderr, out
+    mansio.stop()
+    assert asked(id).returncode == 77
