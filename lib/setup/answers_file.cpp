@@ -104,6 +104,7 @@ Answers answers_of(const config::Config& config) {
     else out.listen.push_back(fmt::format("{}{}{}:{}", wide ? "[" : "", listener.address, wide ? "]" : "", listener.port));
   }
   out.local_domains = config.domains.local;
+  if (out.local_domains.empty()) out.local_domains = {config.mail_name, "localhost"};      // a satellite's, should it become something else
   out.relay_domains = config.domains.relay_to;
   for (const std::string& network : config.relay_from) {
     if (std::ranges::find(loopback_networks, network) == std::end(loopback_networks)) out.relay_networks.push_back(network);

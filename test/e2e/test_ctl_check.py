@@ -89,6 +89,16 @@ def test_a_host_name_that_nobody_knows_is_a_warning(house, names):
     assert check(house, status=1)["host_name"] == ("warning", "mx.ex.test has no address in DNS")
 
 
+def test_the_running_daemon_has_the_configuration_or_an_older_one(house):
+    house.start()
+    assert check(house)["running"] == ("ok", "the daemon runs with this configuration")
+    house.config.write_text(house.config.read_text() + "# a word\n")
+    assert check(house, status=1)["running"] == ("warning", "the daemon runs with an older configuration than the files say")
+    assert "-> mansioctl reload" in house.ctl("check").stdout
+    assert house.ctl("reload").returncode == 0
+    assert check(house)["running"][0] == "ok"
+
+
 def test_a_broken_configuration_is_78_with_file_and_line(house):
     house.config.write_text(house.config.read_text() + "nonsense = 5;\n")
     line = len(house.config.read_text().splitlines())

@@ -10,7 +10,7 @@ import pytest
 from certificates import Authority
 from harness import BUILD, tool, wait_for
 from sink import Sink, server_context
-from system_users import IS_ROOT, make_system, needs_root, public_path, users  # noqa: F401
+from system_users import IS_ROOT, make_system, public_path, users  # noqa: F401
 
 SAMPLE = pathlib.Path(__file__).resolve().parents[2] / "etc" / "mansio.conf"
 MAIN = """
