@@ -4,7 +4,7 @@
 
 #include "base/text.hpp"
 #include "ctl/check_machine.hpp"
-#include "deliver/identity.hpp"
+#include "ctl/system_users.hpp"
 #include "event/loop.hpp"
 #include "event/scope.hpp"
 #include "route/router.hpp"
@@ -17,27 +17,6 @@ using doctor::Findings;
 using doctor::State;
 
 constexpr std::size_t most_told = 50;        // aliases that lead nowhere; more are counted
-
-// The system's users, asked straight away; nobody's ~/.forward is looked at.
-class SystemUsers final : public route::UserDirectory {
- public:
-  event::Task<Result<std::optional<route::User>>> find(std::string name, bool) override {
-    deliver::Job job;
-    job.kind = deliver::JobKind::user_lookup;
-    job.user = name;
-    auto answer = deliver::lookup_user(job);
-    if (!answer.status.ok()) co_return fail(Fault::busy, answer.status.text(), answer.sys);
-    std::optional<route::User> user;
-    if (answer.found) {
-      user.emplace();
-      user->name = answer.user;
-      user->uid = answer.uid;
-      user->gid = answer.gid;
-      user->home = answer.home;
-    }
-    co_return user;
-  }
-};
 
 struct Line {
   Line(std::string k, mail::Address a) : key(std::move(k)), target(std::move(a)) {}

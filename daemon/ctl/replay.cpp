@@ -8,7 +8,7 @@
 #include "ctl/command.hpp"
 #include "ctl/page.hpp"
 #include "ctl/screen.hpp"
-#include "deliver/identity.hpp"
+#include "ctl/system_users.hpp"
 #include "event/interfaces.hpp"
 #include "history/reader.hpp"
 #include "identity.hpp"
@@ -22,33 +22,6 @@ struct ReplayArguments {
   std::vector<std::string> logs;
   std::uint32_t days = 7;
   std::size_t examples = 5;
-};
-
-// The system's users, as the delivery agents look them up. Answers at once.
-class SystemUsers final : public route::UserDirectory {
- public:
-  event::Task<Result<std::optional<route::User>>> find(std::string name, bool) override {
-    auto known = known_.find(name);
-    if (known != known_.end()) co_return known->second;
-    deliver::Job job;
-    job.user = name;
-    auto answer = deliver::lookup_user(job);
-    Result<std::optional<route::User>> result = std::optional<route::User>();
-    if (!answer.status.ok()) result = fail(Fault::busy, answer.status.text(), answer.sys);
-    if (answer.status.ok() && answer.found) {
-      route::User user;
-      user.name = answer.user;
-      user.uid = answer.uid;
-      user.gid = answer.gid;
-      user.home = answer.home;
-      result = std::optional<route::User>(std::move(user));
-    }
-    known_[name] = result;
-    co_return result;
-  }
-
- private:
-  std::unordered_map<std::string, Result<std::optional<route::User>>> known_;
 };
 
 // A configuration with the files it names.
@@ -87,7 +60,7 @@ void make_judge(Side& side, route::UserDirectory& users) {
   side.judge.emplace(std::move(tables), users, std::move(options));
 }
 
-class Progress {
+class ReplayProgress {
  public:
   void count(std::uint64_t envelopes) {
     if (!shown_ || envelopes % 1000 != 0) return;
@@ -108,7 +81,7 @@ Result<history::Walk> walk_logs(const ReplayArguments& arguments, const config::
   query.directory = config.log_directory;
   query.files = arguments.logs;
   if (arguments.logs.empty()) query.since = std::chrono::system_clock::now() - std::chrono::days(arguments.days);
-  Progress progress;
+  ReplayProgress progress;
   auto walk = history::read(query, [&](std::string_view, const history::Record& record) {
     if (auto envelope = replay::envelope_of(record)) {
       comparison.add(*envelope);

@@ -162,11 +162,14 @@ def test_greylisted_frozen_and_paused_mail(internet):
     assert mansio.sendmail("-Mf", id).returncode == 0
     assert "is frozen: nothing is tried until it is thawed" in office.text(id)
     assert office.why(id)["frozen"]
-    paused = mansio.ctl("pause", "destination", "good.test", "--for", "1h")
-    if paused.returncode == 0:
-        said = office.why("x@good.test", status=1)
-        assert said["outcome"] == "deferred" and said["sites"][0]["state"]["paused"]["what"] == "destination good.test"
-        assert "is paused by" in office.text("x@good.test", status=1).splitlines()[0]
+    assert mansio.ctl("pause", "destination", "good.test", "--for", "1h").returncode == 0
+    said = office.why("x@good.test", status=1)
+    assert said["outcome"] == "deferred" and said["sites"][0]["state"]["paused"]["what"] == "destination good.test"
+    assert "; destination good.test is paused by " in office.text("x@good.test", status=1).replace("\n", " ")
+    assert office.why("bob@ex.test", status=0)["outcome"] == "ok"
+    assert mansio.ctl("pause", "accepting").returncode == 0
+    assert office.why("bob@ex.test", status=1)["rcpt"]["paused"]["what"].startswith("accepting")
+    assert "is accepted, once accepting is no longer paused by " in office.text("bob@ex.test", status=1)
 
 
 def test_a_message_that_is_gone_is_explained_from_rotated_logs_also_without_the_daemon(internet, office):
