@@ -68,7 +68,8 @@ class Explanation {
   event::Task<Json> hosts(std::shared_ptr<const config::Transport> transport, const deliver::Site* site);
   Json describe_tls(const config::Transport& transport, const mail::Domain& domain) const;
   Json describe_login(const config::Transport& transport, const deliver::Site& site, const std::string& sender) const;
-  Json state(const route::Destination& destination, const std::string& key, const std::string& sender) const;
+  Json state(const route::Destination& destination, const std::string& key, const std::string& sender);
+  const queue::Lanes::Site* lane(queue::LaneKey key);
   std::string place_of(std::string_view setting) const;
 
   Services& services_;
@@ -77,6 +78,7 @@ class Explanation {
   std::shared_ptr<route::Router> router_;
   Json sites_;                                 // of this answer, in the order they were met
   std::map<std::string, std::size_t> known_;   // next hop → index into sites_
+  std::optional<std::vector<queue::Lanes::Site>> lanes_;      // as they were when one was first asked for
 };
 
 std::int64_t unix_seconds(Time time);

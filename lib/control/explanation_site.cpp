@@ -110,8 +110,15 @@ Explanation::Json Explanation::describe_login(const config::Transport& transport
   return out;
 }
 
+// There may be a hundred thousand: they are copied once an answer. Null: nothing is going on there.
+const queue::Lanes::Site* Explanation::lane(queue::LaneKey key) {
+  if (!lanes_) lanes_ = queue_.lanes().sites(false);
+  auto found = std::ranges::find(*lanes_, key, &queue::Lanes::Site::key);
+  return found == lanes_->end() ? nullptr : &*found;
+}
+
 // What the queue knows of the site, or of the domain while its site isn't known.
-Explanation::Json Explanation::state(const route::Destination& destination, const std::string& key, const std::string& sender) const {
+Explanation::Json Explanation::state(const route::Destination& destination, const std::string& key, const std::string& sender) {
   Json out;
   mail::Envelope envelope;
   if (auto parsed = mail::Address::parse(sender)) envelope.sender = std::move(*parsed);
@@ -119,10 +126,9 @@ Explanation::Json Explanation::state(const route::Destination& destination, cons
   spool::Message message(std::move(envelope));
   auto own = queue_.domain_lane(message);
   queue::LaneKey lane = !key.empty() ? queue::lane_key(key) : own ? queue_.lanes().resolve(*own) : 0;
-  auto sites = queue_.lanes().sites(false);
-  auto known = std::ranges::find(sites, lane, &queue::Lanes::Site::key);
+  const queue::Lanes::Site* known = this->lane(lane);
   std::size_t waiting = queue_.waiting_for(lane);
-  if (known != sites.end()) {
+  if (known != nullptr) {
     bool closed = known->closed_until != Time();
     out["state"] = closed ? "closed" : "open";
     out["active"] = known->active;
