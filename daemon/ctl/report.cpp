@@ -51,12 +51,12 @@ Exit prepare(const Invocation& invocation, const ReportArguments& arguments, Wan
   return done;
 }
 
-Exit exit_of(const Error& error) {
+Exit exit_for(const Error& error) {
   if (error.sys() == EACCES || error.sys() == EPERM) return denied;
   return error.fault() == Fault::not_found || error.sys() == ENOENT ? failed : io;
 }
 
-int show(const Invocation& invocation, const ReportArguments& arguments, const report::Report& report) {
+int give_out(const Invocation& invocation, const ReportArguments& arguments, const report::Report& report) {
   if (!arguments.html.empty()) {
     std::string page = report::to_html(report);
     if (arguments.html == "-") {
@@ -66,8 +66,8 @@ int show(const Invocation& invocation, const ReportArguments& arguments, const r
     // Addresses of people: not for everybody to read, unless the file is there and its mode says so.
     auto fd = open_file(arguments.html, O_WRONLY | O_CREAT | O_TRUNC, 0640);
     auto written = fd ? write_all(fd->get(), page) : Result<>(std::unexpected(fd.error()));
-    if (!written) return complain(invocation, exit_of(written.error()) == denied ? denied : io, written.error().text());
-    if (!invocation.json) fmt::print("{}: {} log lines from {} files\n", mansio::ctl::show(arguments.html), report.lines, arguments.files.empty() ? "the log directory's" : "the named");
+    if (!written) return complain(invocation, exit_for(written.error()) == denied ? denied : io, written.error().text());
+    if (!invocation.json) fmt::print("{}: {} log lines from {} files\n", show(arguments.html), report.lines, arguments.files.empty() ? "the log directory's" : "the named");
   }
   if (invocation.json) fmt::print("{}\n", report::to_json(report));
   else if (arguments.html.empty()) fmt::print("{}", report::to_text(report, static_cast<std::size_t>(screen_width()), has_colours()));
@@ -82,7 +82,7 @@ int run(const Invocation& invocation, const ReportArguments& arguments) {
     statistics.add(record);
     return true;
   });
-  if (!walk) return complain(invocation, exit_of(walk.error()), walk.error().text());
+  if (!walk) return complain(invocation, exit_for(walk.error()), walk.error().text());
   if (walk->lines == 0) {
     for (const std::string& problem : walk->problems) complain(invocation, failed, problem);
     return complain(invocation, failed, "the logs have no line of this time");
@@ -91,7 +91,7 @@ int run(const Invocation& invocation, const ReportArguments& arguments) {
   report.host = wanted.host;
   report.made = wanted.now;
   report.problems = walk->problems;
-  return show(invocation, arguments, report);
+  return give_out(invocation, arguments, report);
 }
 
 }  // namespace
