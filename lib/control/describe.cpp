@@ -61,16 +61,11 @@ Time expiry(const spool::Message& message, const config::Config& config) {
 
 }  // namespace
 
-const char* name_of(queue::Queue::Standing::State state) {
+// A destination that is paused says why, and isn't closed until some time.
+std::size_t state_of(const queue::Queue::Standing& standing) {
   using State = queue::Queue::Standing::State;
-  switch (state) {
-    case State::waiting: return "waiting";
-    case State::due: return "due";
-    case State::trying: return "trying";
-    case State::frozen: return "frozen";
-    case State::closed: return "closed";
-  }
-  return "waiting";
+  bool waits = standing.state == State::waiting || standing.state == State::due;
+  return waits && !standing.why.empty() ? state_names.size() - 1 : static_cast<std::size_t>(standing.state);
 }
 
 std::string line_of(const Json& object) { return object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n'; }
@@ -107,7 +102,7 @@ Json describe(const QueueWalk::Found& found, Time now) {
 }
 
 void describe_standing(const QueueWalk::Found& found, Json& out) {
-  out["state"] = name_of(found.standing.state);
+  out["state"] = state_names[state_of(found.standing)];
   out["destination"] = found.standing.destination;
   add(out, "transport", found.message->progress.transport);
   if (found.standing.closed_until == Time()) return;

@@ -1,5 +1,6 @@
 // Messages of the queue as the objects that the protocol tells of them (session.hpp). Pure: called on threads.
 #pragma once
+#include <array>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -17,6 +18,8 @@ void describe_standing(const QueueWalk::Found& found, nlohmann::json& out);
 // Adds all that a listing leaves out: how it came, and each recipient in full.
 void describe_detail(const QueueWalk::Found& found, const config::Config& config, nlohmann::json& out);
 
-const char* name_of(queue::Queue::Standing::State state);
+// Why a message waits, as one word: its place in `state_names`.
+inline constexpr std::array<const char*, 6> state_names{"waiting", "due", "trying", "frozen", "closed", "paused"};
+std::size_t state_of(const queue::Queue::Standing& standing);
 
 }  // namespace mansio::control

@@ -4,13 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "control/describe.hpp"
-
 namespace mansio::control {
 namespace {
 
 using Json = nlohmann::json;
-using State = queue::Queue::Standing::State;
 
 std::size_t column_of(Duration age) {
   std::size_t column = 0;
@@ -38,7 +35,7 @@ std::optional<QueueTally::By> QueueTally::parse_by(std::string_view text) {
 
 void QueueTally::Row::count(const QueueWalk::Found& found, std::size_t age) {
   ++ages[age];
-  ++states[static_cast<std::size_t>(found.standing.state)];
+  ++states[state_of(found.standing)];
   ++messages;
   bytes += found.message->size();
   if (found.standing.closed_until <= closed_until) return;
@@ -61,7 +58,7 @@ Json QueueTally::Row::object() const {
   out["messages"] = messages;
   out["bytes"] = bytes;
   out["ages"] = ages;
-  for (std::size_t i = 0; i < states.size(); ++i) out[name_of(static_cast<State>(i))] = states[i];
+  for (std::size_t i = 0; i < states.size(); ++i) out[state_names[i]] = states[i];
   return out;
 }
 

@@ -10,7 +10,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "control/queue_walk.hpp"
+#include "control/describe.hpp"
 
 namespace mansio::control {
 
@@ -32,7 +32,7 @@ class QueueTally {
  private:
   struct Row {
     std::array<std::uint64_t, minutes.size() + 1> ages{};
-    std::array<std::uint64_t, 5> states{};       // by queue::Queue::Standing::State
+    std::array<std::uint64_t, state_names.size()> states{};
     std::uint64_t messages = 0, bytes = 0;
     Time closed_until{};
     std::string why;

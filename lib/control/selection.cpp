@@ -56,13 +56,18 @@ Result<> read_list(Selection& selection, const ListRow& row, const Json& value) 
   return {};
 }
 
+std::optional<std::uint64_t> natural(const Json& value) {
+  if (!value.is_number_integer() || (!value.is_number_unsigned() && value.get<std::int64_t>() < 0)) return std::nullopt;
+  return value.get<std::uint64_t>();
+}
+
 Result<> read_other(Selection& selection, const std::string& key, const Json& value) {
   constexpr std::uint64_t seconds_limit = 9'000'000'000;
-  bool number = value.is_number_unsigned();
-  if ((key == "older" || key == "newer") && number && value.get<std::uint64_t>() <= seconds_limit) {
-    (key == "older" ? selection.older : selection.newer) = std::chrono::seconds(value.get<std::uint64_t>());
+  auto number = natural(value);
+  if ((key == "older" || key == "newer") && number && *number <= seconds_limit) {
+    (key == "older" ? selection.older : selection.newer) = std::chrono::seconds(*number);
   } else if ((key == "larger" || key == "smaller") && number) {
-    (key == "larger" ? selection.larger : selection.smaller) = value.get<std::uint64_t>();
+    (key == "larger" ? selection.larger : selection.smaller) = *number;
   } else if ((key == "frozen" || key == "tried") && value.is_boolean()) {
     (key == "frozen" ? selection.frozen : selection.tried) = value.get<bool>();
   } else {
@@ -75,6 +80,7 @@ Result<> read_other(Selection& selection, const std::string& key, const Json& va
 bool host_fits(const std::vector<std::string>& patterns, std::string_view host) {
   if (any_fits(patterns, host)) return true;
   if (auto colon = host.rfind(':'); colon != std::string_view::npos && !host.ends_with(']')) host = host.substr(0, colon);
+  if (any_fits(patterns, host)) return true;
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   return any_fits(patterns, host);
 }

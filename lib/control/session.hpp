@@ -7,9 +7,20 @@
 //   queue_count                    {"end":true,"count":12}
 //   queue_run   "recipient","sender","id": parts of one; "force_frozen":true
 //                                  {"looked_at":20000} …   {"end":true,"started":3}
-//   queue_act   "verb","ids":[…],"addresses":[…]           {"id","done":true,"text":"is now frozen"} …  {"end":true}
-//               the verbs are those of queue/admin.cpp; set_sender takes the new sender as its only address, "" for <>
-//   queue_show  "id","part": envelope, body or copy        {"bytes":N}, a line end, N octets, …         {"end":true}
+//   queue_act   "verb","ids":[…],"addresses":[…],"transport"    {"id","done":true,"text":"is now frozen"} …  {"end":true}
+//               the verbs are those of queue/admin.cpp; set_sender takes the new sender as its only address, "" for <>; reroute
+//               the name of a transport to other hosts, "" for as the routes say; retry: in turn, nothing frozen or closed is forced
+//   queue_select  "filter":{…},"limit":N,"detail":true,"progress":true,"in_full":N: so many, then only {"ids":[…]} …
+//               all conditions must hold, of a list one entry: "ids","senders","recipients","domains","destinations","transports":
+//               [globs]; "older","newer": seconds; "larger","smaller": octets; "frozen","tried": true or false
+//               as queue_list, and "state": waiting, due, trying, frozen, closed or paused, "destination","transport",
+//               "closed_until","closed_why"; {"looked_at":N} …   {"end":true,"matched":3,"complete":true}
+//               with detail: "received","expires" (seconds since 1970),"delay_warned","smtputf8","protocol","client_address",
+//               "client_name","client_port","helo","user","reply_to_id","envid","body"; recipients also "state","host","orcpt","notify"
+//   queue_summary "filter","by": destination, recipient-domain or sender-domain
+//               {"name","messages","bytes","ages":[…],"waiting","due","trying","frozen","closed","paused","closed_until","closed_why"} …
+//               {"total":true,…}   {"end":true,"messages":12,"minutes":[5,…],"complete":true}; ages below each of minutes, and above
+//   queue_show  "id","part": envelope, headers, body or copy    {"bytes":N}, a line end, N octets, …         {"end":true}
 //   route       "address","verify":true  {"line":"…"} …          {"end":true,"verdict":"ok"}, "failed" or "deferred"
 //   reload_aliases                       {"problem":"file:line: text"} …        {"end":true,"aliases":12}
 //   reload                               {"refused":"file:line: text"} … or {"problem":…} …  {"end":true,"done":true,"aliases":12}

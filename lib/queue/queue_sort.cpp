@@ -122,7 +122,10 @@ Queue::Standing Queue::standing(const spool::Message& message, Time now) const {
   out.destination = lanes_.name_of(lane.key);
   if (out.destination.empty()) out.destination = std::move(lane.name);
   const Status* why = lanes_.closed_why(lane.key, now);
-  if (why != nullptr) {
+  if (lanes_.is_held(lanes_.resolve(lane.key))) {
+    out.why = "its destination is paused by an administrator";
+    why = nullptr;
+  } else if (why != nullptr) {
     out.closed_until = lanes_.closed_until(lane.key);
     out.why = words_of(*why);
   }
@@ -133,10 +136,6 @@ Queue::Standing Queue::standing(const spool::Message& message, Time now) const {
   return out;
 }
 
-std::string Queue::why_waiting(const spool::Message& message) const {
-  if (lanes_.is_held(lanes_.resolve(lane_of(message).key))) return "its destination is paused by an administrator";
-  const Status* why = lanes_.closed_why(lane_of(message).key, std::chrono::system_clock::now());
-  return why == nullptr ? std::string() : words_of(*why);
-}
+std::string Queue::why_waiting(const spool::Message& message) const { return standing(message, std::chrono::system_clock::now()).why; }
 
 }  // namespace mansio::queue

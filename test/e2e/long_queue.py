@@ -78,6 +78,48 @@ def listing_time(mansio):
         return first, time.monotonic() - begin, lines
 
 
+def ctl_time(mansio, *words):
+    """Seconds until the first line of `mansioctl queue WORDS`, and until its end; how many lines."""
+    begin = time.monotonic()
+    with subprocess.Popen([str(BUILD / "daemon" / "mansioctl"), "queue", *words, "--config", str(mansio.config)], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as process:
+        lines = 1 if process.stdout.readline() else 0
+        first = time.monotonic() - begin
+        lines += sum(1 for _ in process.stdout)
+        return first, time.monotonic() - begin, lines
+
+
+def listing(make_mansio, count, domains=50):
+    """What mansioctl queue does with `count` messages for `domains` domains, that wait for an hour."""
+    mansio = make_mansio("listed", config=config())
+    fill(mansio.directory, count, "x@d%.dead.test", domains=domains)
+    mansio.start(timeout=60)
+    wait_scanned(mansio)
+    figures = {"messages": count}
+    for name, words in {"list": ["list"], "a sender that nobody is": ["list", "--sender", "nobody@*"], "one domain": ["list", "--domain", "d7.*", "--json"],
+                        "all that are old enough": ["list", "--older", "30s", "--limit", "10"], "summary": ["summary"]}.items():
+        first, whole, lines = ctl_time(mansio, *words)
+        figures |= {f"{name}: first line after s": first, f"{name}: all after s": whole, f"{name}: lines": lines}
+    mansio.stop()
+    return figures
+
+
+def bulk(make_mansio, count):
+    """Seconds to freeze and to remove `count` messages with one command each."""
+    mansio = make_mansio("bulk", config=config())
+    fill(mansio.directory, count, "x@dead.test")
+    mansio.start(timeout=60)
+    wait_scanned(mansio)
+    figures = {"messages": count}
+    for verb in ("freeze", "remove"):
+        worked = cpu(mansio)
+        _, took, lines = ctl_time(mansio, verb, "--all", "--yes", "--json")
+        figures |= {f"{verb}: s": took, f"{verb}: CPU, s": cpu(mansio) - worked, f"{verb}: changed": lines}
+    figures["left"] = len(mansio.queue())
+    mansio.stop()
+    return figures
+
+
 def restart(make_mansio, count):
     """A daemon starts on `count` messages that wait for an hour, and on none."""
     empty = make_mansio("empty", config=config())

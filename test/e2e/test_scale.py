@@ -10,6 +10,19 @@ def test_a_start_on_many_waiting_messages_is_a_start_on_none(make_mansio):
     assert figures["listing: first line after s"] < 1
 
 
+def test_a_listing_begins_at_once_and_a_filter_looks_at_all(make_mansio):
+    """./dev scale says how fast it is with 100,000; here the bounds are for busy processors with sanitizers."""
+    figures = long_queue.tell(long_queue.listing(make_mansio, 10000))
+    assert figures["list: lines"] == 20001 and figures["one domain: lines"] == 200 and figures["a sender that nobody is: lines"] == 0
+    assert figures["list: first line after s"] < 0.5 + figures["list: all after s"] / 4
+    assert figures["a sender that nobody is: all after s"] < 5
+
+
+def test_a_command_changes_many(make_mansio):
+    figures = long_queue.tell(long_queue.bulk(make_mansio, 1500))
+    assert figures["freeze: changed"] == figures["remove: changed"] == 1500 and figures["left"] == 0
+
+
 def test_a_dead_destination_costs_a_probe_and_not_an_attempt_a_message(make_mansio):
     figures = long_queue.tell(long_queue.dead_destination(make_mansio, 2000))
     assert 2 <= figures["connections"] <= 3 + figures["in s"] / 3

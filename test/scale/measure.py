@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import long_queue  # noqa: E402
 from harness import Mansio  # noqa: E402
 
-FULL = {"restart": 1_000_000, "dead_destination": 100_000, "fairness": 100_000, "dead_domains": 10_000, "journal_relief": 30_000}
+FULL = {"restart": 1_000_000, "listing": 100_000, "bulk": 20_000, "dead_destination": 100_000, "fairness": 100_000, "dead_domains": 10_000, "journal_relief": 30_000}
 
 
 def measure(experiment, count):
