@@ -46,11 +46,18 @@ std::vector<std::string> loopback_addresses() {
   return out;
 }
 
+std::vector<config::Source> without_site(const setup::Present& present) {
+  std::vector<config::Source> out = present.sources;
+  std::erase_if(out, [&](const config::Source& source) { return source.file == setup::site_file(present.main_file); });
+  return out;
+}
+
 // What stands before the questions: the configuration in use, or what the machine says where there is none.
 setup::Answers defaults_of(const setup::Present& present) {
   std::vector<config::Source> sources = present.sources;
   if (sources.empty()) sources.push_back({present.main_file, "version = 1;"});
   auto parsed = config::parse(sources, present.facts);
+  if (!parsed && !present.sources.empty()) parsed = config::parse(without_site(present), present.facts);
   if (!parsed) return {};
   setup::Answers out = setup::answers_of(**parsed);
   if (present.sources.empty()) out.listen = loopback_addresses();
@@ -72,7 +79,8 @@ std::expected<setup::Present, config::Problems> look(const std::string& config_f
   out.facts = config::machine_facts(out.sources);
   if (!out.sources.empty()) {
     auto parsed = config::parse(out.sources, out.facts);
-    if (!parsed) return std::unexpected(std::move(parsed.error()));
+    // What set-up wrote is written anew: it is no hindrance when the rest is good.
+    if (!parsed && !config::parse(without_site(out), out.facts)) return std::unexpected(std::move(parsed.error()));
   }
   auto credentials = read_file(setup::credentials_file(config_file), file_limit);
   if (credentials) out.credentials = std::move(*credentials);
@@ -128,6 +136,9 @@ int reload(const Invocation& invocation, Json& told) {
 }
 
 int carry_out(const Invocation& invocation, const SetupArguments& arguments, const setup::Plan& plan) {
+  for (const std::string& note : plan.notes) {
+    if (!invocation.json) fmt::print("{}\n", show(note));
+  }
   if (plan.changes.empty()) {
     if (invocation.json) print_json(Json{{"changes", Json::array()}});
     else fmt::print("Nothing to change: all is as the answers say.\n");
@@ -146,7 +157,7 @@ int carry_out(const Invocation& invocation, const SetupArguments& arguments, con
   for (const setup::FileChange& change : plan.changes) {
     if (!invocation.json) fmt::print("written: {}\n", show(change.path));
   }
-  Json told{{"changes", changes_json(plan)}};
+  Json told{{"changes", changes_json(plan)}, {"notes", plan.notes}};
   int status = arguments.no_reload ? done : reload(invocation, told);
   if (invocation.json) print_json(told);
   return status;

@@ -37,6 +37,19 @@ void change(Plan& plan, const std::string& path, std::string_view before, std::s
   if (before != after) plan.changes.push_back({path, std::string(before), std::string(after), secret});
 }
 
+// Listeners are often added to (submission, TLS): where another file has them, they are that file's.
+std::optional<config::Place> listeners_elsewhere(const std::vector<Source>& sources, const std::string& site) {
+  for (const Source& source : sources) {
+    if (source.file == site) continue;
+    Problems unused;
+    config::Node root = config::parse_tree(source, unused);
+    for (const auto& [name, node] : root.children) {
+      if (name == "listeners") return node.place;
+    }
+  }
+  return std::nullopt;
+}
+
 // The credentials, unless the ones that are there stay.
 std::optional<Problems> plan_credentials(Plan& plan, const Answers& answers, const Present& present) {
   if (!answers.has_smart_host() || answers.user.empty()) return std::nullopt;
@@ -81,8 +94,10 @@ std::expected<Plan, Problems> make_plan(const Answers& answers, const Present& p
     return std::unexpected(Problems{{site, 1, "its first line is not set-up's, so somebody has taken it over: move it away, or do without set-up"}});
   }
   if (auto problems = plan_credentials(plan, answers, present)) return std::unexpected(std::move(*problems));
-  std::string text = site_text(answers, credentials_file(present.main_file));
   sources.front().text = main_text;
+  auto listeners = listeners_elsewhere(sources, site);
+  if (listeners) plan.notes.push_back(fmt::format("listeners stay as {} has them", listeners->text()));
+  std::string text = site_text(answers, credentials_file(present.main_file), !listeners);
   put_source(sources, site, text);
   auto parsed = config::parse(sources, present.facts);
   if (!parsed) return std::unexpected(explained(std::move(parsed.error()), site));

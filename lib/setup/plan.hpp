@@ -29,6 +29,7 @@ struct FileChange {
 struct Plan {
   std::vector<FileChange> changes;           // in the order in which they are to be written; none: all is so already
   config::ConfigPtr config;                  // as it will be
+  std::vector<std::string> notes;            // what was left as it is, and why
 };
 
 std::string site_file(const std::string& main_file);           // …/conf.d/10-setup.conf

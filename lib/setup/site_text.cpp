@@ -69,10 +69,10 @@ std::string routes_text(const Answers& answers) {
 
 }  // namespace
 
-std::string site_text(const Answers& answers, const std::string& credentials) {
+std::string site_text(const Answers& answers, const std::string& credentials, bool listeners) {
   std::string out = fmt::format("{}\n# Kind of site: {}\n\n", site_mark, word_of(answers.site));
   out += fmt::format("mail_name = {};\n", text_literal(answers.mail_name));
-  out += listeners_text(answers);
+  if (listeners) out += listeners_text(answers);
   std::vector<std::string> none;
   out += fmt::format("domains = {{\n  local = {};\n  relay_to = {};\n}};\n", list_literal(answers.has_mailboxes() ? answers.local_domains : none),
                      list_literal(answers.site == Site::local ? none : answers.relay_domains));

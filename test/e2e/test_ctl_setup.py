@@ -129,6 +129,19 @@ def test_the_lines_of_the_sample_become_comments_and_anything_else_is_left(make_
     assert mansio.config.read_text() == before and not list((mansio.directory / "conf.d").iterdir())
 
 
+def test_listeners_that_somebody_adds_later_stay_theirs(make_mansio):
+    mansio = house(make_mansio)
+    answers = dict(site="internet", local_domains="ex.test")
+    assert set_up(mansio, **answers).returncode == 0
+    mansio.config.write_text(mansio.config.read_text() + 'listeners = ( { address = "127.0.0.1"; port = 0; }, { address = "127.0.0.2"; port = 0; } );\n')
+    line = len(mansio.config.read_text().splitlines())
+    assert mansio.ctl("check").returncode == 78                # given twice
+    out = set_up(mansio, **answers)
+    assert out.returncode == 0 and out.stdout.startswith(f"listeners stay as {mansio.config}:{line} has them\n"), out.stdout + out.stderr
+    assert "listeners" not in (mansio.directory / "conf.d" / "10-setup.conf").read_text()
+    assert len(mansio.start().ports) == 2
+
+
 def test_wrong_answers_are_told_with_their_lines(make_mansio):
     mansio = house(make_mansio)
     out = set_up(mansio, site="moon")

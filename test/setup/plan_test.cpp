@@ -133,6 +133,21 @@ TEST_CASE("what somebody has changed stays, and the two places are named") {
   CHECK(first_problem(answers_for(Site::internet), present).starts_with("/etc/mansio/conf.d/10-setup.conf:1: its first line is not set-up's"));
 }
 
+TEST_CASE("listeners that another file has stay there") {
+  Present present = present_with({{main_file, "version = 1;\nlisteners = ( { address = \"192.0.2.1\"; port = 25; } );\n"}});
+  auto plan = make_plan(answers_for(Site::internet), present);
+  REQUIRE(plan);
+  CHECK(plan->notes == std::vector<std::string>{"listeners stay as /etc/mansio/mansio.conf:2 has them"});
+  REQUIRE(plan->config->listeners.size() == 1);
+  CHECK(plan->config->listeners[0].address == "192.0.2.1");
+  // They came after set-up had written its own: the two don't go together, and set-up gives way.
+  Present both = present_with({{main_file, present.sources[0].text}, {"/etc/mansio/conf.d/10-setup.conf", site_text(answers_for(Site::internet), "x")}});
+  auto again = make_plan(answers_for(Site::internet), both);
+  REQUIRE(again);
+  REQUIRE(again->changes.size() == 1);
+  CHECK(again->changes[0].after.find("listeners") == std::string::npos);
+}
+
 TEST_CASE("a password is needed once, and again for another user") {
   Answers answers = answers_for(Site::smart_host);
   answers.user = "me";
