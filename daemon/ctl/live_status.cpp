@@ -53,7 +53,7 @@ std::string certificate_line(const Json& one) {
 
 std::string rates_line(const Json& rates, const char* key) {
   std::string out;
-  for (const Json& one : list_of(rates, key)) out += fmt::format("{:>9.1f}", one.is_number() ? one.get<double>() : 0.0);
+  for (const Json& one : list_of(rates, key)) out += fmt::format("{:>9.1f}", one.is_number() ? one.get<double>() * 60 : 0.0);
   return out;
 }
 
@@ -100,7 +100,7 @@ std::string status_page(const Json& status, const std::string& own_version) {
   out += title("sessions") + fmt::format("{} in (of {}), {} out\n", number_of(sessions, "in"), number_of(sessions, "in_limit"), number_of(sessions, "out"));
   out += title("queue") + queue_line(status.value("queue", Json::object())) + "\n";
   if (const Json rates = status.value("rates", Json::object()); !rates.empty()) {
-    out += title("a minute") + dress("              1m       5m      15m", Look::dim) + "\n";
+    out += title("a minute") + dress("          over 1m       5m      15m", Look::dim) + "\n";
     for (const char* key : {"received", "delivered", "deferred", "failed", "rejected"}) out += title("") + fmt::format("{:<9}", key) + rates_line(rates, key) + "\n";
   }
   group("disk", "disk", disk_line);

@@ -75,7 +75,10 @@ void add_sessions(CLI::App& app, Invocation& invocation) {
   };
   sides(verb);
   auto choose = [&invocation](CLI::App* of, int (*run)(const Invocation&, const SessionsArguments&)) {
-    of->callback([&invocation, run] { invocation.chosen = [&invocation, run] { return run(invocation, arguments); }; });
+    of->callback([&invocation, of, run] {
+      if (!of->get_subcommands().empty()) return;          // that one was chosen
+      invocation.chosen = [&invocation, run] { return run(invocation, arguments); };
+    });
   };
   auto* list = verb->add_subcommand("list", "all of them (also without a word)");
   sides(list);

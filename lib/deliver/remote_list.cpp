@@ -28,7 +28,9 @@ std::string_view stage_name(smtp::Stage stage) {
 smtp::ConversationFacts Remote::facts_of(const Session& session) const {
   smtp::ConversationFacts facts(session.conversation);
   bool idle = session.idle_since != MonotonicTime{} && session.idle_since != MonotonicTime::max();
-  facts.state = idle ? "idle" : session.conversation.in_data ? "DATA" : stage_name(session.client.stage());
+  const smtp::Conversation& conversation = session.conversation;
+  std::string_view verb = conversation.verb == smtp::Verb::data && !conversation.in_data ? "end of data" : smtp::verb_name(conversation.verb);
+  facts.state = idle ? "idle" : conversation.spoke ? verb : stage_name(session.client.stage());
   facts.address = session.host.address;
   facts.port = session.host.port;
   facts.name = session.host.name;

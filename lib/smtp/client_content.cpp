@@ -27,7 +27,10 @@ event::Task<Result<>> ClientTransaction::message() {
     if (!started || data_code_ != 354) co_return started;
   }
   Conversation* conversation = channel_.conversation();
-  if (conversation != nullptr) conversation->in_data = true;
+  if (conversation != nullptr) {
+    conversation->in_data = conversation->spoke = true;
+    conversation->verb = Verb::data;
+  }
   Result<> sent;
   if (chunked()) sent = co_await send_chunk();
   else sent = co_await send_dots();

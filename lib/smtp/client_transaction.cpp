@@ -62,6 +62,13 @@ std::string notify_words(std::uint8_t notify) {
   return words;
 }
 
+// For lists: what of a transaction is under way.
+void show_stage(Conversation* conversation, Stage stage) {
+  if (conversation == nullptr) return;
+  conversation->spoke = true;
+  conversation->verb = stage == Stage::mail ? Verb::mail : stage == Stage::rcpt ? Verb::rcpt : Verb::data;
+}
+
 }  // namespace
 
 ClientTransaction::ClientTransaction(ClientChannel& channel, const Capabilities& offered, const ClientOptions& options,
@@ -81,6 +88,7 @@ event::Task<TransactionResult> ClientTransaction::run() {
     if (held && channel_.has_input()) channel_.drop();     // what it says more belongs to no command; or it is a 421
     if (!held) broke(held.error());
   }
+  if (Conversation* conversation = channel_.conversation()) conversation->spoke = false;
   result_.reusable = channel_.open();
   co_return std::move(result_);
 }
@@ -152,6 +160,7 @@ event::Task<Result<>> ClientTransaction::envelope() {
     fill_group(group);
     stage_ = due_.front().stage;
     began_ = true;
+    show_stage(channel_.conversation(), stage_);
     channel_.hear(Heard::client, group);
     auto written = co_await channel_.write(group, time_for(stage_));
     // A server that has closed may have said why: its replies are read in any case.
