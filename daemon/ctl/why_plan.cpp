@@ -127,17 +127,22 @@ void show_state(const Json& state, std::int64_t now, Page& page) {
   if (!paused.empty()) {
     std::string reason = text_of(paused, "reason");
     std::string until = paused.contains("until") ? "until " + clock_text(number_of(paused, "until")) : "until it is resumed";
-    page.line(label("paused"), label_space, fmt::format("{}: {} since {}, {}{}", dress(show(text_of(paused, "what")), Look::warning), show(text_of(paused, "by")),
-                                                        clock_text(number_of(paused, "since")), until, reason.empty() ? "" : ": " + show(reason)));
+    std::string what = dress(show(text_of(paused, "what")), Look::warning);
+    if (!reason.empty()) reason = ": " + show(reason);
+    page.line(label("paused"), label_space, fmt::format("{}: by {} since {}, {}{}", what, show(text_of(paused, "by")),
+                                                        clock_text(number_of(paused, "since")), until, reason));
   }
   if (closed) {
     std::int64_t until = number_of(state, "closed_until");
-    page.line(label("state"), label_space, fmt::format("{} for {}, {} {} in a row; {}", dress("out of reach", Look::bad), age_text(now - number_of(state, "out_of_reach_since")),
-                                                       number_of(state, "failures"), number_of(state, "failures") == 1 ? "failure" : "failures",
-                                                       until > now ? "tried again " + moment_text(until, now) : "may be tried now"));
+    std::int64_t failures = number_of(state, "failures");
+    std::string age = age_text(now - number_of(state, "out_of_reach_since"));
+    std::string next = until > now ? "tried again " + moment_text(until, now) : "may be tried now";
+    page.line(label("state"), label_space, fmt::format("{} for {}, {} {} in a row; {}", dress("out of reach", Look::bad), age, failures,
+                                                       failures == 1 ? "failure" : "failures", next));
     page.line(label("why"), label_space, status_line(state, "why"));
   } else {
-    page.line(label("state"), label_space, fmt::format("{}; {} of {} connections in use", dress("open", Look::good), number_of(state, "active"), number_of(state, "window")));
+    page.line(label("state"), label_space, fmt::format("{}; {} of {} connections in use", dress("open", Look::good), number_of(state, "active"),
+                                                       number_of(state, "window")));
   }
   std::int64_t waiting = number_of(state, "waiting");
   if (waiting > 0) page.line(label("queue"), label_space, fmt::format("{} {} for it", waiting, waiting == 1 ? "message waits" : "messages wait"));
@@ -149,7 +154,8 @@ void show_verdict(const Json& answer, Page& page) {
   const Json& rcpt = object_of(answer, "rcpt");
   auto line = [&](const char* name, const Json& verdict) {
     std::string words = rule_words(text_of(verdict, "rule"), verdict);
-    page.line(label(name), label_space, dress(status_line(verdict, "status"), flag_of(verdict, "accepted") ? Look::good : Look::bad) + (words.empty() ? "" : ": " + words), text_of(verdict, "place"));
+    std::string status = dress(status_line(verdict, "status"), flag_of(verdict, "accepted") ? Look::good : Look::bad);
+    page.line(label(name), label_space, status + (words.empty() ? "" : ": " + words), text_of(verdict, "place"));
   };
   if (text_of(rcpt, "rule") == "syntax" || text_of(rcpt, "rule") == "sender") return;
   line("RCPT", rcpt);
@@ -158,7 +164,9 @@ void show_verdict(const Json& answer, Page& page) {
   const Json& client = object_of(rcpt, "client");
   if (client.empty()) return;
   std::string by = text_of(client, "by");
-  std::string words = by == "login" ? "logged in, so may relay" : by == "relay_from" ? "of relay_from, so may relay" : "may not relay: not of relay_from, and not logged in";
+  std::string words = "may not relay: not of relay_from, and not logged in";
+  if (by == "login") words = "logged in, so may relay";
+  if (by == "relay_from") words = "of relay_from, so may relay";
   page.line(label("client"), label_space, words, by == "login" ? std::string() : text_of(client, "place"));
 }
 
@@ -175,10 +183,12 @@ void show_site(const Json& site, std::int64_t now, Page& page) {
     words += ", a certificate for";
     for (const Json& name : list_of(tls, "names")) words += " " + (name.is_string() ? name.get<std::string>() : "");
   }
-  page.line(label("TLS"), label_space, fmt::format("{}, {}", show(words), text_of(tls, "by") == "tls_policy" ? "as tls_policy says" : "as the transport says"), text_of(tls, "place"));
+  std::string by = text_of(tls, "by") == "tls_policy" ? "as tls_policy says" : "as the transport says";
+  page.line(label("TLS"), label_space, fmt::format("{}, {}", show(words), by), text_of(tls, "place"));
   const Json& login = object_of(site, "login");
   if (!login.empty()) {
-    std::string who = login.contains("problem") ? dress("✗ ", Look::bad) + show(text_of(login, "problem")) : login.contains("user") ? "as " + show(text_of(login, "user")) : "none fits: nobody logs in";
+    std::string who = login.contains("user") ? "as " + show(text_of(login, "user")) : std::string("none fits: nobody logs in");
+    if (login.contains("problem")) who = dress("✗ ", Look::bad) + show(text_of(login, "problem"));
     if (login.contains("refused")) who += "; lately refused: " + status_line(login, "refused");
     page.line(label("login"), label_space, who, text_of(login, "place"));
   }

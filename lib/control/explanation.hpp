@@ -5,8 +5,8 @@
 // "text","line"}. Of an address:
 //   "address","from","now","outcome": ok, deferred (not now) or failed
 //   "rcpt" {"accepted","rule","status":STATUS,"place","postmaster", "client":{"address","user","may_relay","by","place"} when
-//          one was named, else "others": the same for clients that may not relay; "paused" (as below) while accepting is}. Rules: those of policy::Rule, and syntax,
-//          sender, sender_not_allowed, cannot_be_sent
+//          one was named, else "others": the same for clients that may not relay; "paused" (as below) while accepting is}.
+//          Rules: those of policy::Rule, and syntax, sender, sender_not_allowed, cannot_be_sent
 //   "steps" [{"kind","parent","text","place","index"}]: route::Step; the parent is an index, null for the first
 //   "destinations" [{"kind","address","route","route_place","transport","transport_kind","transport_place", of local ones
 //          "path","command","user","uid","gid", of remote ones "site": an index into sites, "rerouted"}], "destinations_count"
