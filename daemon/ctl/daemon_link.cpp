@@ -4,10 +4,14 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
+#include "base/text.hpp"
 #include "config/reader.hpp"
+#include "config/settings.hpp"
+#include "config/value.hpp"
 #include "sendmail_socket.hpp"
 
 namespace mansio::ctl {
@@ -15,9 +19,35 @@ namespace {
 
 constexpr std::size_t answer_line_limit = 64u << 20;      // a message with very many recipients
 
-std::string find_socket(const std::string& config_file) {
+// The string that run_directory is given, in a file that may be no configuration at the moment. Comments are left out.
+std::string spelled_out(std::string_view text) {
+  constexpr std::string_view name = "run_directory";
+  for (std::string_view line : split(text, '\n')) {
+    line = line.substr(0, std::min(line.find('#'), line.find("//")));
+    auto at = line.find(name);
+    if (at == std::string_view::npos) continue;
+    line = trim(line.substr(at + name.size()));
+    if (!line.starts_with('=') && !line.starts_with(':')) continue;
+    auto begin = line.find('"');
+    auto end = begin == std::string_view::npos ? begin : line.find('"', begin + 1);
+    if (end != std::string_view::npos) return std::string(line.substr(begin + 1, end - begin - 1));
+  }
+  return {};
+}
+
+// A configuration with mistakes still tells where the daemon is that runs with the one before: whoever reloads has to be told
+// of the mistakes by it.
+std::string run_directory(const std::string& config_file) {
   auto loaded = config::load(config_file);
-  return (loaded ? (*loaded)->run_directory : config::Config().run_directory) + "/control.sock";
+  if (loaded) return (*loaded)->run_directory;
+  std::string found;
+  if (auto sources = config::read_sources(config_file)) {
+    for (const config::Source& source : *sources) {
+      if (found.empty()) found = spelled_out(source.text);
+    }
+  }
+  if (found.empty()) return std::string(config::find_setting("run_directory")->fallback);
+  return config::resolve_path(found, config_file.substr(0, config_file.rfind('/')));
 }
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
@@ -32,7 +62,7 @@ int complain_of(const Invocation& invocation, const std::string& socket, const E
 }  // namespace
 
 DaemonLink::DaemonLink(const Invocation& invocation)
-    : content(print), invocation_(invocation), socket_(find_socket(invocation.config_file)) {}
+    : content(print), invocation_(invocation), socket_(run_directory(invocation.config_file) + "/control.sock") {}
 
 int DaemonLink::ask(const Json& question, const std::function<bool(const Json&)>& each,
                     const std::function<int(const Json&)>& last) const {

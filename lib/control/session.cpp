@@ -133,6 +133,7 @@ event::Task<> Session::reload() {
   notice.text = "reload asked for by " + caller_.name();
   services_.log.write(std::move(notice));
   auto result = co_await services_.reload();
+  co_await write_log();
   auto tell = [&](const char* key, const std::vector<std::string>& texts) {
     for (const std::string& text : texts) {
       Json line;
