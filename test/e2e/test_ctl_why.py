@@ -20,13 +20,15 @@ STRANGER = "127.0.0.77"
 class Office:
     """A daemon with aliases, of which 127.0.0.1 may relay and others may not."""
 
-    def __init__(self, internet, **options):
+    def __init__(self, internet, files=None, **options):
         values = dict(dns=internet.names.port, dns_timeout="1s", port=internet.port, transport="", transports="", routes="", limits="",
                       extra="", retry="1h for 4d", warning="0s")
         values.update(options)
         values["extra"] += ' aliases = "aliases";'
         self.mansio = internet.make_mansio("office", config=(CONFIG % values).replace('[ "127.0.0.0/8" ]', '[ "127.0.0.1" ]'))
-        (self.mansio.directory / "aliases").write_text(ALIASES)
+        for name, text in {"aliases": ALIASES, **(files or {})}.items():
+            (self.mansio.directory / name).write_text(text)
+            (self.mansio.directory / name).chmod(0o600)
         self.mansio.start()
 
     def why(self, what, *words, status=None):
@@ -124,6 +126,45 @@ def test_the_answer_is_a_sentence_and_a_tree(internet, office):
     assert office.text("a@@b", status=1).startswith("a@@b is no address: ")
     assert "can't be sent, so it is returned: 556 5.1.10" in office.text("x@null.test", status=1)
     assert office.text("x@good.test").startswith("Mail for x@good.test is accepted from clients that may relay and goes to mx1.good.test [127.0.0.2]:")
+
+
+def test_a_login_at_the_next_host_is_named_and_its_password_never(internet):
+    office = Office(internet, files={"hush": 'user = "me@provider.test"; password = "tell-nobody";'}, transport='credentials = "hush";')
+    said = office.why("x@good.test", status=0)
+    assert said["sites"][0]["login"] == {"file": f"{office.mansio.directory}/hush", "place": office.line_of("internet = {"), "user": "me@provider.test"}
+    text = office.text("x@good.test")
+    assert ", logged in as me@provider.test.\n" in text
+    assert "tell-nobody" not in text + json.dumps(said)
+
+
+def test_what_a_submission_would_be_told(internet):
+    """submission.senders, and what never could leave."""
+    office = Office(internet, extra='submission = { senders = "own"; };')
+    mine = office.why("x@good.test", "--user", "bob", "--from", "bob@ex.test", status=0)
+    assert mine["rcpt"]["rule"] == "may_relay" and mine["rcpt"]["client"] == dict(mine["rcpt"]["client"], user="bob", by="login", may_relay=True)
+    other = office.why("x@good.test", "--user", "bob", "--from", "alice@ex.test", status=1)["rcpt"]
+    assert (other["rule"], other["place"], other["status"]["line"]) == (
+        "sender_not_allowed", office.line_of("submission = {"), "550 5.7.1 bob may not send as <alice@ex.test>")
+    never = office.why("x@no-such-domain.test", "--user", "bob", "--from", "bob@ex.test", status=1)["rcpt"]
+    assert (never["rule"], never["status"]["enhanced"]) == ("cannot_be_sent", "5.1.2")
+    assert office.text("x@good.test", "--user", "bob", "--from", "alice@ex.test", status=1).startswith("Mail for x@good.test from the login bob is refused: 550 5.7.1 ")
+    assert office.why("x@good.test", "--from", "no sender", status=1)["rcpt"]["rule"] == "sender"
+
+
+def test_a_rerouted_message_goes_where_an_admin_said(internet):
+    internet.site("grey.test", "127.0.0.4", script={"RCPT": "450 4.2.0 later"})
+    office = Office(internet, transports='smart = { kind = "smtp"; hosts = [ "[127.0.0.5]:9" ]; };')
+    mansio = office.mansio
+    id = send(mansio, "x@grey.test")
+    deferred(mansio, id, "x@grey.test")
+    wait_for(lambda: office.why(id)["attempts"] == 1 and not office.why(id)["under_way"], what="the end of the attempt")
+    assert mansio.ctl("queue", "freeze", id).returncode == 0
+    assert mansio.ctl("queue", "reroute", id, "--to", "smart").returncode == 0
+    said = wait_for(lambda: (s := office.why(id)) and s.get("rerouted_to") == "smart" and s, what="the new way")
+    [destination] = said["recipients"][0]["plan"]["destinations"]
+    assert (destination["transport"], destination["rerouted"]) == ("smart", True)
+    assert said["sites"][destination["site"]]["hosts"][0]["name"] == "127.0.0.5"
+    assert "transport smart, where an admin rerouted it" in office.text(id)
 
 
 def test_a_dead_host_its_policy_and_what_waits_for_it(internet):
