@@ -28,7 +28,7 @@ void print_json(const nlohmann::json& object) {
 
 bool confirm(const std::string& question) {
   if (::isatty(STDIN_FILENO) == 0) {
-    fmt::print(stderr, "mansioctl: {}: nobody is there to answer, so nothing was done; say --yes\n", question);
+    fmt::print(stderr, "mansioctl: \"{}\" is not asked where nobody can answer: say --yes\n", question);
     return false;
   }
   fmt::print(stderr, "{} [y/N] ", question);
