@@ -21,7 +21,7 @@ def run(internet):  # noqa: F811
     """A daemon that has received four messages, delivered two recipients, deferred one, failed one and refused two."""
     internet.good.script["RCPT"] = lambda session, line: ("450 4.2.0 later, please" if "late@" in line
                                                           else "550 5.1.1 <nobody@good.test>: no such user" if "nobody@" in line else None)
-    mansio = internet.start()
+    mansio = internet.start(extra='log = { format = "both"; };')
     delivered(mansio, send(mansio, "x@good.test"), "x@good.test")
     deferred(mansio, send(mansio, "late@good.test"), "late@good.test")
     failed(mansio, send(mansio, "nobody@good.test"), "nobody@good.test")
@@ -119,6 +119,15 @@ def test_the_page_shows_in_a_browser_and_holds_no_script(run, tmp_path):
     assert light[b"\xff\xff\xff"] > 10_000 and light[b"\xf4\xf6\xf9"] > 10_000
     _, _, dark = screenshot(page, tmp_path / "dark.png", "--blink-settings=preferredColorScheme=0")
     assert dark.get(b"\x11\x15\x1c", 0) > 10_000 and b"\xf4\xf6\xf9" not in dark
+
+
+def test_lines_and_objects_of_the_log_say_the_same(run):
+    [from_lines] = run.ctl_json("report", "--log", run.directory / "log" / "mainlog")
+    [from_objects] = run.ctl_json("report", "--log", run.directory / "log" / "mainlog.json")
+    for each in (from_lines, from_objects):
+        for key in ("from", "to", "queue_time", "delivery_time"):      # lines have whole seconds from one second on
+            del each[key]
+    assert from_lines == from_objects
 
 
 def test_named_files_are_read_packed_or_not_and_times_cut_them(run, tmp_path):
