@@ -40,7 +40,7 @@ class SignalsHeld {
   sigset_t set_;
 };
 
-struct Progress {
+struct DrainProgress {
   Json status;
   Json queue() const { return status.value("queue", Json::object()); }
   std::int64_t left() const { return number_of(queue(), "messages"); }
@@ -162,7 +162,7 @@ class Drain {
   Duration timeout_;
   DaemonLink link_;
   SignalsHeld signals_;
-  Progress progress_;
+  DrainProgress progress_;
   std::string told_;
   bool was_paused_ = false;
 };

@@ -18,7 +18,7 @@ struct TraceArguments {
   std::uint64_t count = 0;
 };
 
-std::string moment_text(const Json& line) {
+std::string clock_of(const Json& line) {
   auto found = line.find("time");
   double time = found != line.end() && found->is_number() ? found->get<double>() : 0;
   double whole = std::floor(time);
@@ -34,7 +34,7 @@ std::string moment_text(const Json& line) {
 std::string line_text(const Json& line) {
   std::string what = text_of(line, "what"), text = text_of(line, "text"), id = text_of(line, "session");
   bool incoming = id.starts_with('i');
-  std::string out = dress(moment_text(line), Look::dim) + " " + dress(fmt::format("{:<5}", show(id)), Look::bold) + " ";
+  std::string out = dress(clock_of(line), Look::dim) + " " + dress(fmt::format("{:<5}", show(id)), Look::bold) + " ";
   if (what == "client") return out + dress(incoming ? "→ " : "← ", Look::accent) + show(text, Look::accent);
   if (what == "server") {
     bool good = text.starts_with('2') || text.starts_with('3');
