@@ -161,6 +161,7 @@ std::optional<Time> utc_time(std::string_view stamp) {
   utc.tm_hour = part(11, 2);
   utc.tm_min = part(14, 2);
   utc.tm_sec = part(17, 2);
+  if (utc.tm_year < 70 || utc.tm_year > latest_year - 1900) return std::nullopt;
   return Time(std::chrono::seconds(::timegm(&utc)) + std::chrono::milliseconds(part(20, 3)));
 }
 

@@ -39,6 +39,7 @@ std::optional<std::int64_t> begin_of_hour(std::string_view hour) {
   local.tm_mday = digits(hour.substr(8, 2));
   local.tm_hour = digits(hour.substr(11, 2));
   local.tm_isdst = -1;
+  if (local.tm_year < 70 || local.tm_year > latest_year - 1900) return std::nullopt;
   if (local.tm_mon < 0 || local.tm_mon > 11 || local.tm_mday < 1 || local.tm_mday > 31 || local.tm_hour > 23) return std::nullopt;
   std::time_t clock = std::mktime(&local);
   if (clock == -1) return std::nullopt;

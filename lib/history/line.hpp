@@ -20,6 +20,9 @@ struct Record {
 };
 
 // Remembers the last hour's offset from UTC, as most lines share it. Not for several threads.
+// Times from 1970 to the end of this year are taken: what is past them does not fit into Time.
+inline constexpr int latest_year = 2199;
+
 class LineParser {
  public:
   // `line` without its end. nullopt: it begins with no time stamp and is no object with a time (the indented lines of the

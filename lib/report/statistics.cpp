@@ -216,7 +216,7 @@ Report Statistics::finish(Time from, Time to, std::size_t most_slots, std::size_
   Report out = counts_;
   if (from != Time{}) out.from = from;
   if (to != Time{}) out.to = to;
-  for (int hours : {1, 2, 3, 6, 24, 168}) {
+  for (int hours : {1, 2, 3, 6, 24, 168, 4 * 168, 52 * 168}) {
     out.step = std::chrono::hours(hours);
     if (out.to - out.from < out.step * static_cast<std::int64_t>(most_slots - 1)) break;
   }

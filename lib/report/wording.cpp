@@ -91,7 +91,7 @@ std::string step_words(const Report& report) {
   auto hours = report.step.count() / 3600;
   if (hours == 1) return "hour";
   if (hours < 24) return fmt::format("{} hours", hours);
-  return hours == 24 ? "day" : "week";
+  return hours == 24 ? "day" : hours == 168 ? "week" : fmt::format("{} weeks", hours / 168);
 }
 
 std::uint64_t with_tls(const Report& report, bool in) {

@@ -202,7 +202,7 @@ TEST_CASE("lines that are none of the grammar's events are notices, and what has
   CHECK(text("Connection from nowhere") == "|Connection from nowhere");
   CHECK(text("a\\x1bb\\") == std::string("|a\x1b") + "b\\");
   for (const char* line : {"", " ", "  Envelope-from: <>", "2026-11-20", "2026-11-20 14:03:20", "2026-13-20 14:03:20 x", "2026-11-20 25:03:20 x",
-                           "2026-11-20 14:63:20 x", "{}", "{\"time\":1}", "{\"time\":\"2026-11-20T14:03:20.123Z\"", "[1]", "{"}) {
+                           "2026-11-20 14:63:20 x", "0025-11-20 14:03:20 x", "9999-11-20 14:03:20 x", "{\"time\":\"0026-11-20T14:03:20.123Z\",\"event\":\"notice\"}", "{}", "{\"time\":1}", "{\"time\":\"2026-11-20T14:03:20.123Z\"", "[1]", "{"}) {
     CAPTURE(line);
     CHECK_FALSE(parser.parse(line));
   }

@@ -71,7 +71,7 @@ TEST_CASE("events are counted into totals, hours and lists") {
 TEST_CASE("slots grow with the time that is shown, have no gaps and begin at round local times") {
   struct Row { const char* zone; int days; std::int64_t step_hours; std::size_t slots; };
   for (auto [zone, days, hours, count] : {Row{"UTC", 1, 1, 24}, {"UTC", 2, 1, 48}, {"UTC", 3, 2, 36}, {"UTC", 7, 3, 56}, {"UTC", 14, 6, 56},
-                                          {"UTC", 30, 24, 30}, {"UTC", 60, 24, 60}, {"UTC", 365, 168, 53}, {"Europe/Vienna", 60, 24, 60}}) {
+                                          {"UTC", 30, 24, 30}, {"UTC", 60, 24, 60}, {"UTC", 365, 168, 53}, {"UTC", 1000, 672, 36}, {"Europe/Vienna", 60, 24, 60}}) {
     Utc utc;
     Utc::set(zone);
     CAPTURE(zone, days);
