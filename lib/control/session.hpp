@@ -27,6 +27,20 @@
 //   metrics                              {"end":true,"text":"the page that scrapers get, docs/metrics.md"}
 //   why         "address","from","client","user": all but the first may be ""; or "id"
 //               one object with "end": the plan for an address, or what the queue knows of a message; explanation.hpp has its keys
+//   status                               one object with "end": status.cpp has its keys, and man/mansioctl.8 tells of them
+//   sessions    "side": in or out, "id"; each may be left out
+//                                  {"session":"i27","side":"in","address","port","name","local_address","local_port","service",
+//                                  "site" (out),"since","age_seconds","idle_seconds","state","in_data","content_octets","messages",
+//                                  "recipients","octets","user","tls"} …               {"end":true,"count":12}
+//   session_kill  "id", or "client": an address or a network     the sessions that were ended, as above   {"end":true,"count":1}
+//   trace       "target": a session's id, an address, a network or a destination; "conversations":N, "seconds":N: bounds
+//                                  {"following":"i27","now":1}, then as it happens {"time":1700000000.123,"session","what",
+//                                  "text"} and {"skipped":12} …                        {"end":true,"conversations":1}
+//               what: opened, closed, client, server, content, note
+//   pause       nothing: lists; else "what": accepting, listener, outbound or destination, "name" of a listener or destination,
+//               "seconds":N, "reason", "local":true
+//                                  {"what","name","local","title","since","until","by","reason"} …   {"end":true,"count":1}
+//   resume      "what" and "name" as above, or "all":true        those that were there, as above     {"end":true,"count":1}
 #pragma once
 #include <memory>
 #include <string>

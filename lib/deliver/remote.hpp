@@ -99,6 +99,7 @@ class Remote {
   bool fits(const Session& session, const RemoteRequest& request);
   void keep(const RemoteRequest& request, SessionPtr session);
   SessionPtr take_out(const Session& session);
+  void tell_failure(const RemoteRequest& request, const Approach& approach, std::string_view why);
   void consider(Session& session, const RemoteRequest* request);
   smtp::ConversationFacts facts_of(const Session& session) const;
   event::Task<SessionPtr> connect(const RemoteRequest* request, Try* state);

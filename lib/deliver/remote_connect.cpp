@@ -175,6 +175,7 @@ event::Task<Remote::SessionPtr> Remote::open(const RemoteRequest* request, Appro
     state->own_trouble = stream.error().fault() == Fault::full;
     state->last = Status(451, 4, 1, fmt::format("could not connect to {}: {}", spoken_name(approach->where, approach->text), stream.error().text()));
     if (!state->own_trouble) mark_bad(approach->text);
+    tell_failure(*request, *approach, stream.error().text());
     co_return nullptr;
   }
   net::Connection connection(std::move(*stream));

@@ -23,6 +23,20 @@ std::string_view stage_name(smtp::Stage stage) {
   return "?";
 }
 
+smtp::Tracing::About about_of(const log::Host& host, const std::string& site, const std::string& transport, const RemoteRequest* request) {
+  smtp::Tracing::About about;
+  about.address = host.address;
+  about.port = host.port;
+  about.names = {host.name, site, transport};
+  if (request == nullptr) return about;
+  for (const RemoteRecipient& recipient : request->recipients) about.names.push_back(recipient.address.domain().key());
+  return about;
+}
+
+std::string opening_words(const log::Host& host, const std::string& endpoint, const std::string& transport) {
+  return fmt::format("{}{}{}, transport {}", host.name, host.name.empty() ? "" : " ", endpoint, transport);
+}
+
 }  // namespace
 
 smtp::ConversationFacts Remote::facts_of(const Session& session) const {
@@ -83,15 +97,17 @@ Remote::SessionPtr Remote::take_out(const Session& session) {
 // `request`: what it is used for now; null: of an idle one, or one that is being looked at again.
 void Remote::consider(Session& session, const RemoteRequest* request) {
   if (tracing_ == nullptr || !tracing_->wanted()) return;
-  smtp::Tracing::About about;
-  about.address = session.host.address;
-  about.port = session.host.port;
-  about.names = {session.host.name, session.site, session.transport->name};
-  if (request != nullptr) {
-    for (const RemoteRecipient& recipient : request->recipients) about.names.push_back(recipient.address.domain().key());
-  }
-  std::string opened = fmt::format("{} {}, transport {}", session.host.name, session.endpoint, session.transport->name);
-  tracing_->consider(session.conversation, about, opened.starts_with(' ') ? std::string_view(opened).substr(1) : opened);
+  auto about = about_of(session.host, session.site, session.transport->name, request);
+  tracing_->consider(session.conversation, about, opening_words(session.host, session.endpoint, session.transport->name));
+}
+
+// A conversation that never was: who follows its destination is told why.
+void Remote::tell_failure(const RemoteRequest& request, const Approach& approach, std::string_view why) {
+  if (tracing_ == nullptr || !tracing_->wanted()) return;
+  smtp::Conversation conversation(smtp::Conversation::Side::outgoing, ++numbers_);
+  auto about = about_of(approach.where, request.site.key, request.transport->name, &request);
+  tracing_->consider(conversation, about, opening_words(approach.where, approach.text, request.transport->name));
+  conversation.hear(smtp::Heard::note, fmt::format("could not connect: {}", why));
 }
 
 void Remote::show_to_tracing() {

@@ -118,6 +118,17 @@ def test_a_destination_is_followed_with_tls_and_login_of_ours(internet, tmp_path
         assert "nobody may see" not in text
 
 
+def test_a_destination_that_cannot_be_reached_says_so_to_who_follows_it(internet):  # noqa: F811
+    internet.names.site("dead.test", "127.0.0.77")
+    mansio = internet.start()
+    with Trace(mansio, "dead.test", "--count", "1") as trace:
+        send(mansio, "x@dead.test")
+        _, lines = trace.rest()
+    words = said(lines)
+    assert len(words) == 3 and words[0].startswith("O mx1.dead.test [127.0.0.77]:") and words[2] == "E", words
+    assert words[1].startswith("N could not connect: ") and "refused" in words[1]
+
+
 def test_a_slow_reader_loses_lines_with_a_count_and_holds_nobody_up(mansio):
     """It reads nothing while more is said than the sockets on its way hold."""
     reader = socket.socket(socket.AF_UNIX)
