@@ -242,6 +242,7 @@ static event::Task<Outcome> carry_out_one(Queue* queue, spool::QueueId id, Order
     co_return Outcome(true, "is being delivered now; what is left of it is tried again after that");
   }
   Change change;
+  bool freezes = order.verb == "freeze";
   Outcome outcome(false, "is not in the queue");
   {
     Hold hold(*queue, id);
@@ -250,6 +251,9 @@ static event::Task<Outcome> carry_out_one(Queue* queue, spool::QueueId id, Order
     else if (message.error().fault() != Fault::not_found) outcome.text = "cannot be read: " + message.error().text();
   }
   *then = change.then;
+  // What is laid aside or gone may still stand among those that wait: it is looked at soon, and found to be so.
+  bool laid_aside = freezes || !queue->spool.contains(id);
+  if (outcome.done && laid_aside && *then == Change::Then::as_planned) *then = Change::Then::try_soon;
   co_return outcome;
 }
 

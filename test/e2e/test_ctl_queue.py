@@ -126,6 +126,21 @@ def test_one_message_is_changed_without_a_question_and_several_after_one(house):
     assert house.ctl("queue", "thaw", "--all", "--yes").returncode == 1
 
 
+def test_what_is_frozen_or_gone_no_longer_counts_as_waiting(house):
+    ids = [park(house) for _ in range(3)]
+
+    def counted():
+        [status] = house.ctl_json("status")
+        return tuple(status["queue"][key] for key in ("messages", "waiting", "frozen"))
+
+    assert counted() == (3, 3, 0)
+    queue(house, "freeze", ids[0])
+    wait_for(lambda: counted() == (3, 2, 1), what="a frozen message to count as such")
+    queue(house, "remove", ids[1])
+    queue(house, "bounce", ids[2])
+    wait_for(lambda: counted() == (1, 0, 1), what="the others to be gone")
+
+
 def test_messages_that_are_gone_are_named(house):
     id = park(house)
     done = house.ctl("queue", "remove", UNKNOWN)
