@@ -107,7 +107,7 @@ class LiveTerminal {
   bool entered_ = false;
 };
 
-int look(const DaemonLink& link, TopView& view) {
+int look_at_daemon(const DaemonLink& link, TopView& view) {
   int status = link.ask({{"command", "status"}}, [&](const Json& answer) {
     view.status = answer;
     return static_cast<int>(done);
@@ -130,7 +130,7 @@ int print_frames(const Invocation& invocation, const TopArguments& arguments) {
   for (std::uint64_t i = 0; i < frames; ++i) {
     if (i > 0) ::usleep(static_cast<useconds_t>(arguments.delay * 1e6));
     TopView view;
-    int status = look(link, view);
+    int status = look_at_daemon(link, view);
     if (status != done) return status;
     view.status.erase("end");
     if (invocation.json) {
@@ -154,7 +154,7 @@ bool handle_key(char key, TopView& view) {
 int run_live(const Invocation& invocation, const TopArguments& arguments) {
   DaemonLink link(invocation);
   TopView view;
-  int status = look(link, view);       // what is wrong is said on the screen of before
+  int status = look_at_daemon(link, view);       // what is wrong is said on the screen of before
   if (status != done) return status;
   LiveTerminal terminal;
   using Clock = std::chrono::steady_clock;
@@ -171,10 +171,10 @@ int run_live(const Invocation& invocation, const TopArguments& arguments) {
     next = Clock::now() + step;
     if (arguments.frames > 0 && frame++ >= arguments.frames) return done;
     if (view.held) continue;
-    status = look(link, view);
+    status = look_at_daemon(link, view);
     if (status == done) continue;
     terminal.leave();
-    return look(link, view);           // once more, where its words are seen
+    return look_at_daemon(link, view);           // once more, where its words are seen
   }
 }
 

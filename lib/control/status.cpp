@@ -11,13 +11,12 @@ namespace mansio::control {
 namespace {
 
 using Json = nlohmann::json;
-using std::chrono::duration_cast, std::chrono::seconds;
 
 constexpr std::size_t destinations_told = 10;
 constexpr int days_enough = 14;                       // of a certificate
 constexpr std::chrono::hours panic_news{24};
 
-std::int64_t stamp(Time time) { return duration_cast<seconds>(time.time_since_epoch()).count(); }
+std::int64_t stamp(Time time) { return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count(); }
 
 std::int64_t days_left(const Facts::Certificate& one, Time now) { return std::chrono::floor<std::chrono::days>(one.expires - now).count(); }
 
@@ -142,7 +141,7 @@ Json status_object(const Facts& facts, const Machine& machine, const StatusNumbe
   out["pid"] = facts.pid;
   out["config"] = facts.config_file;
   out["started"] = stamp(facts.started);
-  out["uptime_seconds"] = std::max<std::int64_t>(0, duration_cast<seconds>(now - facts.started).count());
+  out["uptime_seconds"] = std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now - facts.started).count());
   out["listeners"] = listeners_array(facts, numbers);
   out["sessions"] = {{"in", numbers.incoming}, {"in_limit", numbers.incoming_most}, {"out", numbers.outgoing}};
   out["queue"] = {{"messages", numbers.messages}, {"due", numbers.due}, {"waiting", numbers.waiting}, {"trying", numbers.trying},
