@@ -127,7 +127,7 @@ void show_state(const Json& state, std::int64_t now, Page& page) {
   if (!paused.empty()) {
     std::string reason = text_of(paused, "reason");
     std::string until = paused.contains("until") ? "until " + clock_text(number_of(paused, "until")) : "until it is resumed";
-    std::string what = dress(show(text_of(paused, "what")), Look::warning);
+    std::string what = dress(show(text_of(paused, "title")), Look::warning);
     if (!reason.empty()) reason = ": " + show(reason);
     page.line(label("paused"), label_space, fmt::format("{}: by {} since {}, {}{}", what, show(text_of(paused, "by")),
                                                         clock_text(number_of(paused, "since")), until, reason));

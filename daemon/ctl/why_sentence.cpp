@@ -51,7 +51,7 @@ std::string trouble_words(const Json& site, std::int64_t now) {
   const Json& paused = object_of(state, "paused");
   if (!paused.empty()) {
     std::string until = paused.contains("until") ? "until " + clock_text(number_of(paused, "until")) : "until it is resumed";
-    return fmt::format("{} is paused by {} {}", show(text_of(paused, "what")), show(text_of(paused, "by")), until);
+    return fmt::format("{} is paused by {} {}", show(text_of(paused, "title")), show(text_of(paused, "by")), until);
   }
   if (text_of(state, "state") != "closed") return {};
   std::int64_t until = number_of(state, "closed_until"), since = number_of(state, "out_of_reach_since");

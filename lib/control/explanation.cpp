@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "config/places.hpp"
 #include "config/retry.hpp"
+#include "control/status.hpp"
 #include "queue/schedule.hpp"
 
 namespace mansio::control {
@@ -183,7 +184,7 @@ event::Task<Explanation::Json> Explanation::address(Question question) {
   const auto& pauses = queue_.pauses().all();
   auto accepting = std::ranges::find(pauses, queue::Pause::What::accepting, &queue::Pause::what);
   if (accepting != pauses.end()) {
-    verdict["paused"] = describe_pause(*accepting);
+    verdict["paused"] = pause_object(*accepting);
     if (out["outcome"] == "ok") out["outcome"] = "deferred";
   }
   out.update(plan);

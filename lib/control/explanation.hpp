@@ -15,7 +15,7 @@
 //          "hosts":[{"name","port" (0: a unix socket),"preference","fallback","mx_ttl","mx_secure","addresses","status","ttl","secure"}],
 //          "tls":{"level","by","place","implicit","names"},"login":{"file","place","user","problem","refused"},
 //          "state":{"state": open or closed,"active","window","waiting","closed_until","out_of_reach_since","failures","why",
-//          "paused":{"what","since","until","by","reason"}}}]
+//          "paused":{"what","name","title","since","until","by","reason"}}}]
 //   "retry" {"schedule","place","times","expires"}: of a message that arrives now
 // Of a message "id","in_queue","complete" (the queue has been read), and when it is there "now","envelope","size","attempts",
 // "frozen","rerouted_to","next_attempt","under_way","waits_for","sites" and "recipients" [{"address","state": waiting,
@@ -84,6 +84,5 @@ class Explanation {
 std::int64_t unix_seconds(Time time);
 // {"code":550,"enhanced":"5.1.1","text":"...","line":"550 5.1.1 ..."}
 nlohmann::json describe_status(const Status& status);
-nlohmann::json describe_pause(const queue::Pause& pause);
 
 }  // namespace mansio::control

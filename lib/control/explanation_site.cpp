@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/explanation.hpp"
+#include "control/status.hpp"
 
 namespace mansio::control {
 namespace {
@@ -11,16 +12,6 @@ namespace {
 constexpr const char* tls_words[] = {"none", "opportunistic", "required", "verify"};
 
 }  // namespace
-
-nlohmann::json describe_pause(const queue::Pause& pause) {
-  nlohmann::json out;
-  out["what"] = pause.title();
-  out["since"] = unix_seconds(pause.since);
-  if (pause.until) out["until"] = unix_seconds(*pause.until);
-  out["by"] = pause.by;
-  out["reason"] = pause.reason;
-  return out;
-}
 
 // The index into sites_; nullopt when too many are there already. The same next hop is looked up once.
 event::Task<std::optional<std::size_t>> Explanation::site(const route::Destination* destination, const std::string* sender) {
@@ -150,7 +141,7 @@ Explanation::Json Explanation::state(const route::Destination& destination, cons
   const queue::Pause* pause = pauses.of_outbound();
   if (pause == nullptr) pause = pauses.of_domain(destination.address.domain().key());
   if (pause == nullptr && !key.empty()) pause = pauses.of_site(key);
-  if (pause != nullptr) out["paused"] = describe_pause(*pause);
+  if (pause != nullptr) out["paused"] = pause_object(*pause);
   return out;
 }
 

@@ -49,7 +49,7 @@ TEST_CASE("the first line answers in one sentence") {
       {"out of reach", remote_answer([](Json& a) {
          a["sites"][0]["state"] = Json{{"state", "closed"}, {"closed_until", now_of_tests + 840}, {"out_of_reach_since", now_of_tests - 7200}, {"failures", 3}};
        }), host + "; the host has been out of reach for 2h, next try in 14m (" + at(840) + ")."},
-      {"paused", remote_answer([](Json& a) { a["sites"][0]["state"]["paused"] = Json{{"what", "outbound"}, {"by", "root"}, {"until", now_of_tests + 60}}; }),
+      {"paused", remote_answer([](Json& a) { a["sites"][0]["state"]["paused"] = Json{{"title", "outbound"}, {"by", "root"}, {"until", now_of_tests + 60}}; }),
        host + "; outbound is paused by root until " + at(60) + "."},
       {"no host", remote_answer([](Json& a) { a["sites"][0]["status"] = Json{{"code", 556}, {"line", "556 5.1.10 null MX"}}; }),
        "Mail for bob@b.test is accepted and can't be sent, so it is returned: 556 5.1.10 null MX."},

@@ -43,13 +43,13 @@ std::vector<std::string> tree(House& house, const std::string& aliases, const st
   return out;
 }
 
-using Lines = std::vector<std::string>;
+using TreeLines = std::vector<std::string>;
 const std::string bob_here = "user bob of this machine @/m.conf:5", bob_box = "destination /home/bob/Maildir";
 
 }  // namespace
 
 TEST_CASE("the steps from an address to its places stand under each other with file and line") {
-  struct Row { const char* name; const char* aliases; const char* recipient; Lines want; };
+  struct Row { const char* name; const char* aliases; const char* recipient; TreeLines want; };
   const Row rows[] = {
       {"a user", "", "bob@example.org", {"address bob@example.org @/m.conf:3", "  " + bob_here, "    " + bob_box}},
       {"a detail", "", "bob+x@example.org", {"address bob+x@example.org @/m.conf:3", "  user bob of this machine (without \"+x\") @/m.conf:5", "    " + bob_box}},
@@ -89,7 +89,7 @@ TEST_CASE("a ~/.forward and what stands in the tree already are steps too") {
   House house;
   house.users.users["bob"].forward = "carol\n\\bob\n";
   CHECK(tree(house, "", "bob@example.org") ==
-        Lines{"address bob@example.org @/m.conf:3", "  " + bob_here, "    forward bob @/home/bob/.forward", "      address carol@example.org @/m.conf:3",
+        TreeLines{"address bob@example.org @/m.conf:3", "  " + bob_here, "    forward bob @/home/bob/.forward", "      address carol@example.org @/m.conf:3",
               "        user carol of this machine @/m.conf:5", "          destination /home/carol/Maildir", "      address bob@example.org @/m.conf:3",
               "        " + bob_here, "          " + bob_box});
 }
@@ -99,7 +99,7 @@ TEST_CASE("an expansion without bounds leaves its end alone in the record") {
   std::string aliases;
   for (int i = 0; i < 60; ++i) aliases += fmt::format("deep{}: deep{}\n", i, i + 1);
   CHECK(tree(house, aliases, "deep0@example.org") ==
-        Lines{"address deep0@example.org", "  refusal 550 5.4.6 the aliases of this address are nested too deep"});
+        TreeLines{"address deep0@example.org", "  refusal 550 5.4.6 the aliases of this address are nested too deep"});
 }
 
 TEST_CASE("the entry of a list that matches is found, also when it is a look-up") {
