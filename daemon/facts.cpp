@@ -7,15 +7,6 @@
 namespace mansio::daemon {
 namespace {
 
-const char* role_name(config::Role role) {
-  switch (role) {
-    case config::Role::relay: return "relay";
-    case config::Role::submission: return "submission";
-    case config::Role::lmtp: return "lmtp";
-  }
-  return "";
-}
-
 const char* tls_name(config::ListenerTls tls) {
   switch (tls) {
     case config::ListenerTls::none: return "none";

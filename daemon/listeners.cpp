@@ -6,7 +6,7 @@
 
 namespace mansio::daemon {
 
-static const char* role_name(config::Role role) {
+const char* role_name(config::Role role) {
   return role == config::Role::lmtp ? "lmtp" : role == config::Role::submission ? "submission" : "relay";
 }
 

@@ -18,6 +18,9 @@ struct ListenerSocket {
   bool unix_socket() const { return address.starts_with("unix:"); }
 };
 
+// "relay", "submission", "lmtp": as the configuration spells it.
+const char* role_name(config::Role role);
+
 // "*" is two sockets, IPv4 and IPv6.
 std::vector<ListenerSocket> wanted_sockets(const config::Config& config);
 

@@ -8,11 +8,11 @@
 namespace mansio::control {
 namespace {
 
-const Time noon{std::chrono::seconds(1'700'000'000)};
+const Time status_noon{std::chrono::seconds(1'700'000'000)};
 
 struct World {
   World() {
-    facts.started = noon - std::chrono::hours(1);
+    facts.started = status_noon - std::chrono::hours(1);
     Disk disk;
     disk.what = "spool";
     disk.directory = "/spool";
@@ -22,7 +22,7 @@ struct World {
     disk.reserve = 64u << 20;
     machine.disks.push_back(disk);
   }
-  nlohmann::json status() const { return status_object(facts, machine, numbers, noon); }
+  nlohmann::json status() const { return status_object(facts, machine, numbers, status_noon); }
   std::vector<std::string> attention() const { return status()["attention"].get<std::vector<std::string>>(); }
   Facts facts;
   Machine machine;
@@ -77,7 +77,7 @@ TEST_CASE("A certificate is told of in its last two weeks") {
     World world;
     Facts::Certificate& one = world.facts.certificates.emplace_back();
     one.file = "a.crt";
-    one.expires = noon + row.left;
+    one.expires = status_noon + row.left;
     CHECK(world.attention() == (row.text.empty() ? Texts() : Texts{row.text}));
   }
 }
@@ -92,8 +92,8 @@ TEST_CASE("The panic log's last line is news for a day") {
     return std::string(text) + " it broke";
   };
   World fresh, old, odd;
-  fresh.machine.panic = line_of_time(noon - std::chrono::hours(23));
-  old.machine.panic = line_of_time(noon - std::chrono::hours(25));
+  fresh.machine.panic = line_of_time(status_noon - std::chrono::hours(23));
+  old.machine.panic = line_of_time(status_noon - std::chrono::hours(25));
   odd.machine.panic = "no time here";
   CHECK(fresh.attention().size() == 1);
   CHECK(fresh.status()["last_panic"]["time"] == 1'700'000'000 - 23 * 3600);
@@ -118,8 +118,8 @@ TEST_CASE("The ten destinations with most mail are told, the paused and the clos
     site.ready = static_cast<std::size_t>(i);
     site.held = i == 19;
     if (i == 18) {
-      site.closed_until = noon + std::chrono::seconds(60);
-      site.outage_since = noon - std::chrono::seconds(600);
+      site.closed_until = status_noon + std::chrono::seconds(60);
+      site.outage_since = status_noon - std::chrono::seconds(600);
       site.why = Status(451, 4, 1, "refused");
     }
     world.numbers.destinations.push_back(site);

@@ -6,13 +6,13 @@
 namespace mansio::queue {
 namespace {
 
-const Time noon{std::chrono::seconds(1'700'000'000)};
+const Time pause_noon{std::chrono::seconds(1'700'000'000)};
 
 Pause pause_of(Pause::What what, std::string name = {}) {
   Pause out;
   out.what = what;
   out.name = std::move(name);
-  out.since = noon;
+  out.since = pause_noon;
   out.by = "root";
   return out;
 }
@@ -96,12 +96,12 @@ TEST_CASE("A paused destination is a domain, a site, or one of its hosts") {
 TEST_CASE("A pause with an end is over then, others stay") {
   PauseList list;
   Pause brief = pause_of(Pause::What::outbound);
-  brief.until = noon + std::chrono::hours(2);
+  brief.until = pause_noon + std::chrono::hours(2);
   list.set(brief);
   list.set(pause_of(Pause::What::destination, "a.test"));
-  CHECK(list.next_expiry() == noon + std::chrono::hours(2));
-  CHECK(list.take_expired(noon + std::chrono::hours(1)).empty());
-  auto over = list.take_expired(noon + std::chrono::hours(2));
+  CHECK(list.next_expiry() == pause_noon + std::chrono::hours(2));
+  CHECK(list.take_expired(pause_noon + std::chrono::hours(1)).empty());
+  auto over = list.take_expired(pause_noon + std::chrono::hours(2));
   REQUIRE(over.size() == 1);
   CHECK(over[0].title() == "outbound");
   CHECK(list.next_expiry() == std::nullopt);
@@ -122,7 +122,7 @@ TEST_CASE("Pauses survive the file, whatever their texts") {
   std::vector<Pause> before{pause_of(Pause::What::accepting), pause_of(Pause::What::listener, "[::1]:25"), pause_of(Pause::What::outbound),
                             pause_of(Pause::What::destination, "ex+ample.org mx=1")};
   before[0].local = true;
-  before[1].until = noon + std::chrono::seconds(90);
+  before[1].until = pause_noon + std::chrono::seconds(90);
   before[2].reason = "line 1\nline 2 + \xc3\xa4";
   before[3].by = "uid 1000";
   auto after = parse_pauses(format_pauses(before));
