@@ -27,6 +27,8 @@ EXPECTED = {  # path below the prefix or absolute -> mode, or the target of a li
     "share/man/man5/mansio.conf.5": 0o644,
     "share/man/man5/aliases.5": 0o644,
     "share/man/man1/mailq.1": 0o644,
+    "share/man/man7/mansio-control.7": 0o644,
+    "share/bash-completion/completions/mansioctl.bash": 0o644,
     "lib/systemd/system/mansio.service": 0o644,
     "lib/systemd/system/mansio@.service": 0o644,
     "lib/sysusers.d/mansio.conf": 0o644,
