@@ -39,6 +39,7 @@ class Terminal:
 
     def is_sane(self):
         """The cursor is there, it echoes, and whole lines are read."""
+        self.wait(r"^ready>$", "the shell's prompt")          # or what is typed mixes with it
         self.type("stty -a | grep -c -- '-icanon\\|-echo '; echo the $((40+2))", "Enter")
         self.wait(r"^the 42$")
         assert re.search(r"^0$", self.screen(), re.M), self.screen()
