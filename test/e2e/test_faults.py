@@ -384,11 +384,16 @@ def test_a_spool_without_a_single_byte_left_delivers_nothing_twice(small_disk):
 
 def test_large_messages_that_do_not_fit_are_refused_cleanly_and_side_by_side(small_disk):
     big = b"Subject: big\r\n\r\n" + (b"y" * 998 + b"\r\n") * 9_000      # 9 MB each, 24 MB to share
-    codes = []
+    codes, all_there = [], threading.Barrier(8)
 
     def send():
         with small_disk.connect() as client:
-            codes.append(offer(client, big, ehlo="client.test")[0])
+            for line, code in (("EHLO client.test", 250), ("MAIL FROM:<a@b.test>", 250), ("RCPT TO:<bob@ex.test>", 250), ("DATA", 354)):
+                assert client.command(line)[0] == code
+            client.send(big)
+            all_there.wait(60)               # none may be delivered, and make room, before all have come
+            client.send(b".\r\n")
+            codes.append(client.reply()[0])
 
     senders = [threading.Thread(target=send) for _ in range(8)]
     for sender in senders:
