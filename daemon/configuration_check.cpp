@@ -26,13 +26,15 @@ std::vector<std::string> check_secrets(const config::Config& config, std::vector
   }
   if (problems.empty()) problems = make_services(config, secrets, nullptr, {}).problems;
   std::ranges::copy(check_logins(config, secrets), std::back_inserter(problems));
-  for (const config::Transport& transport : config.transports) {
-    const std::string* text = transport.credentials.empty() ? nullptr : secrets.find(transport.credentials);
-    if (text == nullptr) continue;
-    auto parsed = config::Credentials::parse(config::Source{transport.credentials, *text});
-    if (parsed) continue;
+  auto check_credentials = [&](const std::string& path) {
+    const std::string* text = path.empty() ? nullptr : secrets.find(path);
+    if (text == nullptr) return;
+    auto parsed = config::Credentials::parse(config::Source{path, *text});
+    if (parsed) return;
     for (const auto& problem : parsed.error()) problems.push_back(problem.message());
-  }
+  };
+  for (const config::Transport& transport : config.transports) check_credentials(transport.credentials);
+  for (const config::DomainSettings& group : config.domain_settings) check_credentials(group.credentials.value_or(""));
   return problems;
 }
 

@@ -44,6 +44,7 @@ control::Facts make_facts(const config::Config& config, const Listening& listeni
   control::Facts out;
   out.version = MANSIO_VERSION;
   out.config_file = config.file;
+  out.instance = config.instance;
   out.spool_directory = config.spool_directory;
   out.log_directory = config.log_directory;
   out.pid = ::getppid();

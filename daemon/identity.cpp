@@ -45,6 +45,10 @@ static Result<> prepare(const char* setting, const std::string& path, mode_t mod
   return {};
 }
 
+void prepare_pickups(const config::Config& config, const ServiceUser& user) {
+  for (const auto& pickup : config.pickups) (void)prepare("pickup", pickup.directory, 03733, user);
+}
+
 Result<> prepare_directories(const config::Config& config, const ServiceUser& user) {
   auto done = prepare("spool_directory", config.spool_directory, 0751, user);
   if (done) done = prepare("log_directory", config.log_directory, 0750, user);

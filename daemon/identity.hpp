@@ -20,6 +20,8 @@ Result<ServiceUser> find_service_user(const config::Config& config);
 
 // Makes spool (0751: users reach pickup/), log (0750) and run directory (0755: users reach submit.sock) when their
 // parents exist, owned by the service user; an existing one is left as it is.
+// Makes pickup directories that are missing, where anybody may put files; what can't be done, who uses them tells.
+void prepare_pickups(const config::Config& config, const ServiceUser& user);
 Result<> prepare_directories(const config::Config& config, const ServiceUser& user);
 
 // For good: groups, gid, uid, no way back; not dumpable, no core.

@@ -7,7 +7,7 @@
 namespace mansio::daemon {
 
 const char* role_name(config::Role role) {
-  return role == config::Role::lmtp ? "lmtp" : role == config::Role::submission ? "submission" : "relay";
+  return role == config::Role::lmtp ? "lmtp" : role == config::Role::odmr ? "odmr" : role == config::Role::submission ? "submission" : "relay";
 }
 
 std::vector<ListenerSocket> wanted_sockets(const config::Config& config) {

@@ -29,7 +29,9 @@ void Listening::open(const config::Config& config, std::map<std::string, UniqueF
     auto serve = [this, key = socket.key](event::Stream stream) {
       receiver_.serve(std::move(stream), services_.at(settings_.at(key)));
     };
-    auto listener = event::Listener::adopt(loop_, std::move(fd.mapped()), socket.unix_socket(), serve);
+    auto crowded = [this] { return receiver_.crowded(); };
+    auto listener = shared_ ? event::Listener::adopt_shared(loop_, std::move(fd.mapped()), socket.unix_socket(), serve, crowded)
+                            : event::Listener::adopt(loop_, std::move(fd.mapped()), socket.unix_socket(), serve);
     if (listener) listeners_.emplace(socket.key, std::move(*listener));
     else log_.panic(fmt::format("{}: {}", socket.setting, listener.error().text()));
   }

@@ -15,7 +15,9 @@ namespace mansio::daemon {
 
 class Listening {
  public:
-  Listening(event::Loop& loop, log::Logger& log, receive::Receiver& receiver) : loop_(loop), log_(log), receiver_(receiver) {}
+  // `shared`: other mail processes take connections of the same sockets.
+  Listening(event::Loop& loop, log::Logger& log, receive::Receiver& receiver, std::shared_ptr<net::TlsTickets> tickets, bool shared)
+      : loop_(loop), log_(log), receiver_(receiver), tickets_(std::move(tickets)), shared_(shared) {}
 
   // Connections that come from now on are spoken to this way; what is wrong, and days that certificates have left, are
   // told in the log.
@@ -43,7 +45,8 @@ class Listening {
   std::map<std::string, std::string> settings_;    // key → setting
   ServiceMap services_;
   std::vector<net::TlsServer::Certificate> certificates_;
-  std::shared_ptr<net::TlsTickets> tickets_ = net::make_tls_tickets();
+  std::shared_ptr<net::TlsTickets> tickets_;
+  bool shared_;
   Time told_{};
 };
 

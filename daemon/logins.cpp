@@ -12,7 +12,22 @@ void note(std::vector<std::string>& problems, const std::string& path, const std
   for (const std::string& problem : found) problems.push_back(path + ": " + problem);
 }
 
-Logins::Loaded load_files(const config::Config& config, const Secrets& secrets, const Logins::Loaded& before, const sasl::Decoy& decoy) {
+// `text` is null where the file can't be read, which was told.
+std::shared_ptr<const kerberos::Acceptor> load_keytab(const config::Config& config, const std::string* text, const std::string& replays,
+                                                      std::vector<std::string>& problems) {
+  if (text == nullptr) return nullptr;
+  kerberos::AcceptorOptions options;
+  options.principal = config.auth.kerberos.principal;
+  options.realms = config.auth.kerberos.realms;
+  options.replays = replays;
+  auto made = kerberos::Acceptor::make(*text, std::move(options));
+  if (!made) problems.push_back(config.auth.kerberos.keytab + ": " + made.error().text());
+  return made ? std::move(*made) : nullptr;
+}
+
+// `replays`: see kerberos::AcceptorOptions.
+Logins::Loaded load_files(const config::Config& config, const Secrets& secrets, const Logins::Loaded& before, const sasl::Decoy& decoy,
+                          const std::string& replays) {
   Logins::Loaded out;
   auto text_of = [&](const std::string& path) {
     const std::string* text = secrets.find(path);
@@ -38,6 +53,10 @@ Logins::Loaded load_files(const config::Config& config, const Secrets& secrets, 
       out.certificates = loaded.file;
     }
   }
+  if (const std::string& keytab = config.auth.kerberos.keytab; !keytab.empty()) {
+    out.kerberos = load_keytab(config, text_of(keytab), replays, out.problems);
+    if (!out.kerberos) out.kerberos = before.kerberos;
+  }
   if (config.submission.senders == config::Senders::table) {
     out.senders = before.senders;
     if (const std::string* text = text_of(config.submission.senders_file)) {
@@ -49,30 +68,49 @@ Logins::Loaded load_files(const config::Config& config, const Secrets& secrets, 
   return out;
 }
 
+// Wherever they are asked for by name.
+bool names_scram(const config::Config& config) {
+  auto named = [](const std::vector<std::string>& names) { return std::ranges::any_of(names, [](const auto& name) { return name.starts_with("SCRAM-"); }); };
+  return named(config.auth.mechanisms) || std::ranges::any_of(config.listeners, named, &config::Listener::auth_mechanisms);
+}
+
 }  // namespace
 
 Logins::Loaded Logins::load(const config::Config& config, const Secrets& secrets, const Loaded& before) const {
-  return load_files(config, secrets, before, decoy_);
+  return load_files(config, secrets, before, decoy_, config.spool_directory + "/state/kerberos.replays");
 }
 
 std::shared_ptr<const receive::Login> Logins::use(const config::Config& config, Loaded loaded) {
   for (const std::string& problem : loaded.problems) log_.panic(problem);
   loaded_ = std::move(loaded);
   loaded_.problems.clear();
-  std::shared_ptr<auth::Backend> certificates;
-  if (loaded_.certificates) {
-    if (!certificates_) certificates_ = std::make_shared<auth::CertificateBackend>(loaded_.certificates);
-    certificates_->use(loaded_.certificates);
-    certificates = certificates_;
-  }
-  auto known = passwords(config);
+  auto known = passwords(config), by_certificate = certificates(), by_ticket = tickets();
   std::shared_ptr<auth::Backend> backend;
-  if (known || certificates) backend = std::make_shared<auth::Backends>(known, certificates);
+  if (known || by_certificate || by_ticket) backend = std::make_shared<auth::Backends>(known, by_certificate, by_ticket);
   auto login = std::make_shared<receive::Login>(backend);
   login->mechanisms = config.auth.mechanisms;
   login->decoy = &decoy_;
   login->senders = loaded_.senders;
   return login;
+}
+
+std::shared_ptr<auth::Backend> Logins::certificates() {
+  if (!loaded_.certificates) return nullptr;
+  if (!certificates_) certificates_ = std::make_shared<auth::CertificateBackend>(loaded_.certificates);
+  certificates_->use(loaded_.certificates);
+  return certificates_;
+}
+
+std::shared_ptr<auth::Backend> Logins::tickets() {
+  if (!loaded_.kerberos) return nullptr;
+  auto accept = [acceptor = loaded_.kerberos](const sasl::Question& question, std::string& why) {
+    auto heard = acceptor->accept(question);
+    why = std::move(heard.why);
+    return std::move(heard.answer);
+  };
+  if (!tickets_) tickets_ = std::make_shared<auth::KerberosBackend>(loop_, accept, [this](const std::string& text) { log_.notice(text); });
+  tickets_->use(accept);
+  return tickets_;
 }
 
 std::shared_ptr<auth::Backend> Logins::passwords(const config::Config& config) {
@@ -82,7 +120,7 @@ std::shared_ptr<auth::Backend> Logins::passwords(const config::Config& config) {
       if (!loaded_.users) break;
       if (loaded_.users->iterations() > 0) decoy_.shape(loaded_.users->iterations(), loaded_.users->salt_size());
       if (!file_) file_ = std::make_shared<auth::FileBackend>(loop_, decoy_, loaded_.users, auth::FileBackend::Options());
-      file_->offer_scram_for_some(std::ranges::any_of(config.auth.mechanisms, [](const auto& name) { return name.starts_with("SCRAM-"); }));
+      file_->offer_scram_for_some(names_scram(config));
       file_->use(loaded_.users);
       return file_;
     case config::AuthUsers::pam: {
@@ -111,7 +149,7 @@ void Logins::close() {
 }
 
 std::vector<std::string> check_logins(const config::Config& config, const Secrets& secrets) {
-  return load_files(config, secrets, {}, sasl::Decoy()).problems;
+  return load_files(config, secrets, {}, sasl::Decoy(), {}).problems;
 }
 
 }  // namespace mansio::daemon

@@ -9,8 +9,10 @@
 #include "auth/certificate_file.hpp"
 #include "auth/dovecot_backend.hpp"
 #include "auth/file_backend.hpp"
+#include "auth/kerberos_backend.hpp"
 #include "config/config.hpp"
 #include "event/scope.hpp"
+#include "kerberos/acceptor.hpp"
 #include "log/logger.hpp"
 #include "pam_check.hpp"
 #include "receive/receiver.hpp"
@@ -28,6 +30,7 @@ class Logins {
     std::shared_ptr<const auth::UserFile> users;
     std::shared_ptr<const auth::CertificateFile> certificates;
     std::shared_ptr<const config::SendersFile> senders;
+    std::shared_ptr<const kerberos::Acceptor> kerberos;
     std::vector<std::string> problems;
   };
   // Derives keys, so it takes its time: for a thread. Where a file can't be used, what `before` had of it stays.
@@ -41,6 +44,8 @@ class Logins {
  private:
   std::shared_ptr<auth::Backend> passwords(const config::Config& config);
   std::shared_ptr<auth::Backend> dovecot(const std::string& path);
+  std::shared_ptr<auth::Backend> certificates();
+  std::shared_ptr<auth::Backend> tickets();
 
   event::Loop& loop_;
   event::Scope& scope_;
@@ -52,6 +57,7 @@ class Logins {
   std::vector<std::pair<std::string, std::shared_ptr<auth::DovecotBackend>>> dovecots_;   // by path
   std::optional<PamCheck> pam_check_;
   std::shared_ptr<auth::CertificateBackend> certificates_;
+  std::shared_ptr<auth::KerberosBackend> tickets_;
 };
 
 // What is wrong with the files for log-ins, for `mansiod check`.

@@ -1,5 +1,5 @@
 // The mail process as an object; private to daemon/mail_*.cpp. mail_process.cpp: start, sockets, the end; mail_reload.cpp:
-// a new configuration, new certificates, changed tables.
+// a new configuration, new certificates, changed tables; mail_sharing.cpp: what several mail processes have in common.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -7,17 +7,23 @@
 #include <string>
 #include <vector>
 
+#include "base/shared_counts.hpp"
 #include "control/server.hpp"
 #include "event/packet_socket.hpp"
 #include "event/signals.hpp"
+#include "ldap/directories.hpp"
+#include "fetch.hpp"
 #include "listening.hpp"
 #include "logins.hpp"
 #include "metering.hpp"
 #include "mail_process.hpp"
 #include "outbound.hpp"
+#include "policy/client_name.hpp"
 #include "queue/queue.hpp"
 #include "receive/pickup.hpp"
+#include "receive/pickup_directory.hpp"
 #include "receive/receiver.hpp"
+#include "receive/w3c_recorder.hpp"
 #include "secrets.hpp"
 #include "user_directory.hpp"
 
@@ -35,22 +41,36 @@ class MailProcess {
   bool start(config::ConfigPtr config);
   void raise_descriptor_limit(const config::Config& config);
   bool open_local_sockets();
+  bool open_submission();
   event::Task<> watch_tables();
   event::Task<> watch_pickup();
+  event::Task<> watch_drain();
+  bool open_pickups(const config::Config& config);
+  void remove_sockets();
+  event::Task<> recover();
   event::Task<> stop();
   void tell_parent(char tag, const std::string& text);
   bool cannot_start(const std::string& why);
   route::TableOptions table_options() const;
   route::RouterOptions router_options() const;
 
+  // mail_sharing.cpp
+  void tell_others(const std::string& word);
+  void join_others();
+  void heard(std::string_view word);
+  void take_counts(UniqueFd file);
+  void take_ticket(std::string_view text);
+
   // mail_reload.cpp
   void take_secrets(UniqueFd file);
-  void take_configuration(UniqueFd file);
+  void take_configuration(UniqueFd file, std::string number);
   std::uint64_t demand();
   event::Task<> apply_changes();
-  event::Task<> reconfigure(config::ConfigPtr config, std::map<std::string, UniqueFd> handed);
+  event::Task<> reconfigure(config::ConfigPtr config, std::map<std::string, UniqueFd> handed, std::string number);
   event::Task<> renew();
   event::Task<> read_tables(config::ConfigPtr config);
+  void take_directories(const config::Config& config);
+  void use_router();
   event::Task<control::ReloadResult> reload_tables();
   event::Task<control::ReloadResult> reload();
   void answered(const std::string& refusals);
@@ -65,16 +85,23 @@ class MailProcess {
   config::ConfigPtr config_;
   Secrets secrets_;
   route::TablesPtr tables_;
+  std::shared_ptr<SharedCounts> counts_;                    // null: there are no other mail processes
+  std::shared_ptr<net::TlsTickets> tickets_ = net::make_tls_tickets();
   std::optional<log::Logger> log_;
   std::optional<Metering> metering_;
   std::optional<deliver::AgentPool> agents_;
   std::optional<AgentDirectory> users_;
+  std::shared_ptr<ldap::Directories> directories_;
   std::unique_ptr<spool::Spool> spool_;
   std::optional<Outbound> outbound_;
+  std::optional<policy::ClientNames> client_names_;
   std::optional<queue::Queue> queue_;
   std::optional<receive::Receiver> receiver_;
+  std::optional<QueueFetch> fetch_;
   std::optional<receive::PickupReader> pickup_;
+  std::optional<receive::PickupDirectories> pickups_;
   std::optional<control::Server> control_;
+  std::optional<receive::W3cRecorder> w3c_;
   std::optional<event::Threads> reading_;
   std::optional<event::Timer> table_timer_, pickup_timer_, grace_timer_;
   std::map<std::string, UniqueFd> handed_;                  // by the parent, for the configuration that follows
@@ -87,6 +114,7 @@ class MailProcess {
   struct Change {
     Change() = default;
     config::ConfigPtr config;
+    std::string number;                                     // the parent's, of the configuration
     std::map<std::string, UniqueFd> handed;
     bool secrets = false, tables = false;
     bool any() const { return config || secrets || tables; }

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "channel.hpp"
 #include "config/reader.hpp"
+#include "directory_access.hpp"
 #include "mail_program.hpp"
 #include "sources.hpp"
 
@@ -19,6 +20,9 @@ log::LoggerOptions log_options(const config::Config& config, bool foreground) {
                    : config.log_format == config::LogFormat::both ? log::Format::both : log::Format::text;
   options.copy_to_stderr = foreground;
   options.journal = config.log_journal;
+  if (!config.instance.empty()) options.program += "@" + config.instance;
+  options.w3c = receive::wants_w3c(config);
+  options.w3c_fields = config.w3c_fields;
   return options;
 }
 
@@ -30,13 +34,14 @@ void MailProcess::take_secrets(UniqueFd file) {
   else if (log_) log_->panic(secrets.error().text());
 }
 
-void MailProcess::take_configuration(UniqueFd file) {
+void MailProcess::take_configuration(UniqueFd file, std::string number) {
   auto sources = from_memory_file(file.get());
   if (!sources) return (void)cannot_start(sources.error().text());
   auto parsed = config::parse(sources->files, sources->facts);
   if (!parsed) return (void)cannot_start(parsed.error().front().message());   // the parent parsed it before: can't be
   if (!config_) return (void)start(*parsed);
   pending_.config = *parsed;
+  pending_.number = std::move(number);
   for (auto& [key, socket] : std::exchange(handed_, {})) pending_.handed[key] = std::move(socket);
   demand();
 }
@@ -58,7 +63,7 @@ event::Task<> MailProcess::apply_changes() {
     Change change = std::exchange(pending_, Change());
     std::uint64_t reached = demanded_;
     if (change.config) {
-      co_await reconfigure(change.config, std::move(change.handed));
+      co_await reconfigure(change.config, std::move(change.handed), std::move(change.number));
     } else {
       if (change.tables) co_await read_tables(config_);
       if (change.secrets) co_await renew();
@@ -72,11 +77,26 @@ event::Task<> MailProcess::apply_changes() {
 event::Task<> MailProcess::read_tables(config::ConfigPtr config) {
   auto work = [&] { return route::load_tables(config, table_options()); };
   auto tables = co_await reading_->run(work);
-  auto router = std::make_shared<route::Router>(tables, *users_, router_options());
   config_ = std::move(config);
   tables_ = std::move(tables);
+  take_directories(*config_);
+  use_router();
+}
+
+void MailProcess::use_router() {
+  auto router = std::make_shared<route::Router>(tables_, *users_, router_options());
   queue_->configure(config_, router);
   receiver_->configure(config_, router);
+}
+
+// Those of the configuration, with the passwords of the moment.
+void MailProcess::take_directories(const config::Config& config) {
+  auto access_of = [this](const config::Ldap& settings) { return directory_access(settings, secrets_); };
+  auto report = [this](const std::string& text, bool trouble) {
+    if (trouble) log_->panic(text);
+    else log_->notice(text);
+  };
+  directories_ = ldap::Directories::make(loop_, scope_, config, access_of, report, directories_);
 }
 
 // Certificates and password files as they are now.
@@ -93,12 +113,16 @@ event::Task<> MailProcess::renew() {
   auto loaded = co_await reading_->run(load);
   problems_.insert(problems_.end(), loaded.problems.begin(), loaded.problems.end());
   receiver_->use_login(logins_->use(*config, std::move(loaded)));
+  auto directories = directories_;
+  take_directories(*config_);
+  if (directories_ != directories) use_router();
 }
 
-event::Task<> MailProcess::reconfigure(config::ConfigPtr config, std::map<std::string, UniqueFd> handed) {
+event::Task<> MailProcess::reconfigure(config::ConfigPtr config, std::map<std::string, UniqueFd> handed, std::string number) {
   co_await read_tables(std::move(config));
   for (const auto& problem : tables_->problems) log_->panic(problem);
   log_->reconfigure(log_options(*config_, options_.foreground));
+  w3c_->configure(*config_);
   co_await renew();
   listening_->open(*config_, std::move(handed));
   auto look = [] { return Machine::look(); };
@@ -108,12 +132,16 @@ event::Task<> MailProcess::reconfigure(config::ConfigPtr config, std::map<std::s
     log_->notice(outbound_->problem());
     problems_.push_back(outbound_->problem());
   }
-  if (std::string problem = metering_->configure(*config_); !problem.empty()) {
-    log_->panic(problem);
-    problems_.push_back(problem);
+  if (options_.number == 0) {
+    if (std::string problem = metering_->configure(*config_); !problem.empty()) {
+      log_->panic(problem);
+      problems_.push_back(problem);
+    }
+    auto unusable = co_await pickups_->configure();
+    problems_.insert(problems_.end(), unusable.begin(), unusable.end());
+    log_->notice("configuration reloaded from " + config_->file);
   }
-  log_->notice("configuration reloaded from " + config_->file);
-  tell_parent(tag_reloaded, "");
+  tell_parent(tag_reloaded, number);
 }
 
 // ---- who asks for it

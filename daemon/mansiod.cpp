@@ -10,7 +10,10 @@
 #include <cstdlib>
 #include <optional>
 
+#include "base/sabotage.hpp"
 #include "config/describe.hpp"
+#include "config/installed.hpp"
+#include "config/instance.hpp"
 #include "configuration_check.hpp"
 #include "parent.hpp"
 
@@ -65,6 +68,10 @@ int to_background() {
 }
 
 int start(const std::string& path, bool foreground) {
+  if (auto broken = sabotage_notice(); !broken.empty()) {
+    fmt::print(stderr, "mansiod: {}\n", broken);
+    if (path.starts_with(std::string(config::installed_directory) + "/")) return exit_config;
+  }
   auto loaded = load(path);
   if (!loaded) return exit_config;
   auto user = find_service_user(*loaded->config);
@@ -90,13 +97,16 @@ int start(const std::string& path, bool foreground) {
 int main(int argc, char** argv) {
   setproctitle_init(argc, argv, environ);
   CLI::App app("mansio's mail daemon");
-  std::string path = MANSIO_CONFIG;
+  std::string path, instance;
   bool foreground = false, print = false;
-  app.set_version_flag("--version,-V", "mansiod " MANSIO_VERSION);
-  app.add_option("-c,--config", path, "configuration file")->capture_default_str();
+  std::string version = "mansiod " MANSIO_VERSION;
+  if (auto broken = mansio::sabotage_notice(); !broken.empty()) version += "\n" + std::string(broken);
+  app.set_version_flag("--version,-V", version);
+  app.add_option("-c,--config", path, "configuration file; default: " MANSIO_CONFIG);
+  app.add_option("-i,--instance", instance, "a further mail server of this machine, with a configuration and directories of its own");
+  app.fallthrough();
   app.add_flag("-f,--foreground", foreground, "stay in the foreground, copy the logs to stderr, print a line `ready` on stdout");
   auto* check = app.add_subcommand("check", "check the configuration and the tables it names: exit 0, or 78 with file:line: text for each mistake");
-  check->add_option("-c,--config", path, "configuration file");
   check->add_flag("--print", print, "print the configuration as it takes effect");
   app.require_subcommand(0, 1);
   try {
@@ -104,6 +114,10 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     int status = app.exit(error);
     return status == 0 ? 0 : mansio::daemon::exit_usage;
+  }
+  if (auto chosen = mansio::config::choose_instance(instance, path); !chosen) {
+    fmt::print(stderr, "mansiod: {}\n", chosen.error().text());
+    return mansio::daemon::exit_usage;
   }
   char absolute[PATH_MAX];
   if (path.find('\0') == std::string::npos && ::realpath(path.c_str(), absolute) != nullptr) path = absolute;

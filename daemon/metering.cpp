@@ -17,7 +17,7 @@ metrics::Metrics::Role role_of(const receive::Service& service) {
 }  // namespace
 
 Metering::Metering(event::Loop& loop, event::Scope& scope, log::Logger& logger)
-    : scope_(scope), log_(logger), exporter_(loop, scope, [this] { return page(); }), timer_(loop) {
+    : scope_(scope), log_(logger), exporter_(loop, scope, [this] { return scraped_page(); }), timer_(loop) {
   logger.observe([this](const log::Event& event) { metrics_.observe(event); });
 }
 
@@ -102,6 +102,12 @@ void Metering::sessions_text(metrics::Page& page) const {
   }
   std::size_t all = receiver_->connections();
   page.sample({{"listener", "local"}, {"role", "local"}}, static_cast<double>(all - std::min(all, known)));
+}
+
+event::Task<std::string> Metering::scraped_page() {
+  if (!scraped_) co_return page();
+  std::string out = co_await scraped_();
+  co_return out;
 }
 
 std::string Metering::page() const {

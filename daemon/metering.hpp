@@ -31,11 +31,15 @@ class Metering {
   std::string configure(const config::Config& config);
   void close();                      // before the end
 
+  // Scrapers get this one instead: of several mail processes together.
+  void scrape(metrics::Exporter::Page page) { scraped_ = std::move(page); }
+
   const metrics::Metrics& metrics() const noexcept { return metrics_; }
   std::string page() const;
 
  private:
   event::Task<> watch_loop();
+  event::Task<std::string> scraped_page();
   void queue_text(metrics::Page& page) const;
   void sessions_text(metrics::Page& page) const;
 
@@ -47,6 +51,7 @@ class Metering {
   queue::Queue* queue_ = nullptr;
   receive::Receiver* receiver_ = nullptr;
   std::function<control::Facts()> facts_;
+  metrics::Exporter::Page scraped_;
   bool watching_ = false, closing_ = false;
 };
 

@@ -59,12 +59,20 @@ std::vector<SecretFile> secret_files(const config::Config& config) {
   add(config.tls.authorities, "tls.authorities", false);
   if (config.auth.users == config::AuthUsers::passwd_file) add(config.auth.source, "auth.users", true);
   add(config.auth.certificates, "auth.certificates", false);
+  add(config.auth.kerberos.keytab, "auth.kerberos.keytab", true);
   add(config.submission.senders_file, "submission.senders", false);
   for (const config::Transport& transport : config.transports) {
     std::string group = "transports." + transport.name;
     add(transport.tls_authorities, group + ".tls_authorities", false);
     add_certificate(transport.tls_certificate, group, "tls_");
     add(transport.credentials, group + ".credentials", true);
+  }
+  for (std::size_t i = 0; i < config.domain_settings.size(); ++i) {
+    add(config.domain_settings[i].credentials.value_or(""), fmt::format("domain_settings[{}].credentials", i), true);
+  }
+  for (const config::Ldap& directory : config.ldap) {
+    add(directory.password_file, "ldap." + directory.name + ".password_file", true);
+    add(directory.authorities, "ldap." + directory.name + ".authorities", false);
   }
   return out;
 }

@@ -75,7 +75,13 @@ class Question {
         complain(escape(text_of(object, "error")));
         return flag_of(object, "denied") ? Exit::no_permission : Exit::unavailable;
       }
-      if (flag_of(object, "end")) return end(object);
+      if (flag_of(object, "end")) {
+        if (auto missing = object.find("missing"); missing != object.end()) {
+          for (const Json& number : *missing) complain("the answer isn't complete: mail process " + number.dump() + " does not answer");
+          object.erase("complete");
+        }
+        return end(object);
+      }
       if (std::uint64_t bytes = number_of(object, "bytes"); bytes > 0) done = daemon.read_bytes(bytes, print);
       else use(*line, object);
     }

@@ -9,7 +9,7 @@
 #include "base/text.hpp"
 #include "mail/date.hpp"
 #include "mail/header.hpp"
-#include "mail/list.hpp"
+#include "mail/recipient_fields.hpp"
 
 namespace mansio::sendmail {
 namespace {
@@ -46,8 +46,6 @@ FieldName split_name(std::string_view name) {
   return {resent, to_lower(resent ? name.substr(prefix.size()) : name)};
 }
 
-bool is_recipient_field(std::string_view base) { return base == "to" || base == "cc" || base == "bcc"; }
-
 std::string message_id(const MessageOptions& options) {
   std::time_t clock = std::chrono::system_clock::to_time_t(options.now);
   std::tm utc{};
@@ -74,53 +72,13 @@ void rewrite_header(std::string_view header, const MessageOptions& options, std:
     if (name.base == "date") there.date = true;
     else if (name.base == "message-id") there.message_id = true;
     else if (name.base == "from") there.from = true;
-    if (name.base != "bcc") out += field->raw;
+    if (!mail::is_bcc(field->name)) out += field->raw;
   }
   add_missing(out, plain, options, "");
   if (any_resent) add_missing(out, resent, options, "Resent-");
 }
 
 }  // namespace
-
-void LineNormalizer::end_line(std::string& out) {
-  if (dot_) {
-    dot_ = false;
-    if (dot_ends_) {
-      ended_ = true;
-      return;
-    }
-    out += '.';
-  }
-  out += "\r\n";
-  column_ = 0;
-}
-
-Result<> LineNormalizer::feed(std::string_view in, std::string& out) {
-  for (char c : in) {
-    if (ended_) return {};
-    if (c == '\0') return fail(Fault::invalid, "the message holds a NUL character");
-    if (c == '\r') {
-      cr_ = true;
-      continue;
-    }
-    bool was_cr = std::exchange(cr_, false);
-    if (was_cr || c == '\n') end_line(out);
-    if (c == '\n' || ended_) continue;
-    if (dot_) {
-      out += '.';
-      dot_ = false;
-    }
-    if (c == '.' && column_ == 0) dot_ = true;
-    else out += c;
-    ++column_;
-  }
-  return {};
-}
-
-void LineNormalizer::finish(std::string& out) {
-  if (!ended_ && (cr_ || column_ > 0)) end_line(out);
-  cr_ = false;
-}
 
 Result<> MessageBuilder::feed(std::string_view in, std::string& out) {
   std::string& target = in_body_ ? out : held_;
@@ -137,15 +95,17 @@ Result<> MessageBuilder::finish(std::string& out) {
 }
 
 Result<> MessageBuilder::take_header(bool complete, std::string& out) {
-  // A line "From address date" comes from an mbox or UUCP: not part of the message.
-  if (searched_ == 0 && mail::mbox_line_length(held_) > 0) {
+  // A first line "From address date" comes from an mbox or UUCP: not part of the message. A second one is text.
+  if (!first_line_known_ && mail::mbox_line_length(held_) > 0) {
     auto end = held_.find('\n');
     if (end == std::string::npos && !complete && held_.size() < header_limit) return {};
     std::string_view line = std::string_view(held_).substr(0, end);
     line.remove_prefix(line.find(' ') + 1);
     if (auto blank = line.find_first_of(" \r"); mbox_sender_.empty()) mbox_sender_ = std::string(line.substr(0, blank));
     held_.erase(0, end == std::string::npos ? end : end + 1);
+    first_line_known_ = true;
   }
+  first_line_known_ |= held_.find('\n') != std::string::npos;
   std::size_t end = find_header_end(held_, searched_);
   if (end == std::string::npos && complete) end = held_.size();
   if (end == std::string::npos) {
@@ -166,17 +126,9 @@ Result<> MessageBuilder::take_header(bool complete, std::string& out) {
 }
 
 Result<> MessageBuilder::extract_recipients(std::string_view header) {
-  bool any_resent = false;
-  mail::HeaderReader look(header);
-  while (auto field = look.next()) any_resent |= split_name(field->name).resent;
-  mail::HeaderReader reader(header);
-  while (auto field = reader.next()) {
-    FieldName name = split_name(field->name);
-    if (name.resent != any_resent || !is_recipient_field(name.base)) continue;
-    auto list = mail::parse_address_list(field->value, options_.qualify);
-    if (!list) return fail(Fault::invalid, fmt::format("{}: {}", escape(field->name, 60), list.error().text()));
-    recipients_.insert(recipients_.end(), list->begin(), list->end());
-  }
+  auto found = mail::header_recipients(header, options_.qualify);
+  if (!found) return std::unexpected(found.error());
+  recipients_.insert(recipients_.end(), found->begin(), found->end());
   return {};
 }
 

@@ -11,24 +11,9 @@
 #include "base/quantity.hpp"
 #include "base/result.hpp"
 #include "mail/address.hpp"
+#include "mail/line_ends.hpp"
 
 namespace mansio::sendmail {
-
-// Lines that end in LF, CRLF or CR become lines that end in CRLF; a run of CRs before an LF is one line end.
-class LineNormalizer {
- public:
-  explicit LineNormalizer(bool dot_ends) : dot_ends_(dot_ends) {}
-  // Appends to `out`. NUL is Fault::invalid. After ended() input is ignored.
-  Result<> feed(std::string_view in, std::string& out);
-  void finish(std::string& out);          // ends a last line that lacks its end
-  bool ended() const noexcept { return ended_; }
-
- private:
-  void end_line(std::string& out);
-  bool dot_ends_;
-  bool ended_ = false, cr_ = false, dot_ = false;   // dot_: the line is "." so far, held back
-  std::size_t column_ = 0;
-};
 
 struct MessageOptions {
   MessageOptions(mail::Domain domain, std::string host) : qualify(std::move(domain)), host_name(std::move(host)) {}
@@ -63,10 +48,10 @@ class MessageBuilder {
   void pass(std::string& out);
 
   MessageOptions options_;
-  LineNormalizer lines_;
+  mail::LineNormalizer lines_;
   std::string held_;                      // lines not passed on yet
   std::size_t searched_ = 0;              // of held_: no end of the header before it
-  bool in_body_ = false, eight_bit_ = false;
+  bool first_line_known_ = false, in_body_ = false, eight_bit_ = false;
   std::vector<mail::Address> recipients_;
   std::string mbox_sender_;
 };

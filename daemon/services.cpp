@@ -72,8 +72,15 @@ MadeServices make_services(const config::Config& config, const Secrets& secrets,
   for (const config::Listener& listener : config.listeners) {
     auto service = std::make_shared<receive::Service>(listener.role == config::Role::lmtp ? smtp::Protocol::lmtp : smtp::Protocol::smtp);
     service->address = listener.address;
+    service->listener = route::key_of(listener);
+    service->limits = listener.limits;
+    service->log_connections = listener.log_connections.value_or(config.log_connections);
+    service->w3c = listener.w3c.value_or(config.w3c);
     service->submission = listener.role == config::Role::submission;
-    service->auth = listener.auth.value_or(service->submission);
+    service->odmr = listener.role == config::Role::odmr;
+    service->auth = listener.auth.value_or(false);
+    service->auth_required = listener.auth_required.value_or(false);
+    service->auth_mechanisms = listener.auth_mechanisms;
     service->tls = use_of(listener.tls);
     if (service->tls != smtp::TlsUse::none) {
       auto made = make_tls(config, listener, secrets, tickets);

@@ -19,6 +19,8 @@ OUTSIDE = [  # (what an include looks like, the one room that may have it)
     (re.compile(r"ldns/.*"), "dns"),
     (re.compile(r"openssl/ssl\.h"), "net"),
     (re.compile(r"libconfig(\.h|\.h\+\+)"), "config"),
+    (re.compile(r"ldap\.h|lber\.h"), "ldap"),
+    (re.compile(r"krb5\.h|gssapi/.*"), "kerberos"),
 ]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 

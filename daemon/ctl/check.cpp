@@ -4,10 +4,12 @@
 #include <algorithm>
 
 #include "base/file.hpp"
+#include "config/instance.hpp"
 #include "configuration_check.hpp"
 #include "ctl/check_machine.hpp"
 #include "ctl/daemon_link.hpp"
 #include "ctl/findings.hpp"
+#include "doctor/checks.hpp"
 #include "doctor/name_servers.hpp"
 #include "event/scope.hpp"
 #include "sendmail_socket.hpp"
@@ -82,7 +84,7 @@ Finding check_running(const Invocation& invocation, const config::Config& config
   if (!tried) {
     bool denied = tried.error().sys() == EACCES;
     return {"running", denied ? State::skipped : State::note, denied ? "you may not ask the daemon" : "no daemon runs with this configuration",
-            denied ? "" : "systemctl start mansio"};
+            denied ? "" : "systemctl start " + config::unit_of(config.instance)};
   }
   Finding out("running", State::skipped, "the daemon does not say which configuration it uses");
   Json question{{"command", "status"}};
@@ -92,7 +94,7 @@ Finding check_running(const Invocation& invocation, const config::Config& config
     if (used == config.fingerprint) {
       out = Finding("running", State::ok, "the daemon runs with this configuration");
     } else {
-      out = Finding("running", State::warning, "the daemon runs with an older configuration than the files say", "mansioctl reload");
+      out = Finding("running", State::warning, "the daemon runs with an older configuration than the files say", config.instance.empty() ? "mansioctl reload" : "mansioctl -i " + config.instance + " reload");
     }
     return 0;
   });
@@ -113,11 +115,14 @@ int run(const Invocation& invocation) {
   tell({Finding("configuration", State::ok, fmt::format("{}{}", config.file, others == 0 ? "" : fmt::format(", and {} of conf.d", others)))});
   auto user = daemon::find_service_user(config);
   tell(check_user(config, user));
+  tell(check_operators(config));
+  tell(doctor::check_access(config));
   auto checked = daemon::check_files(loaded->config);
   tell(tell_files(checked, config));
   if (user) {
     tell(check_directories(config, *user));
     tell(check_mailboxes(config, *user));
+    tell(check_pickups(config, *user));
     tell(check_addresses(checked.tables, *user));
   }
   tell(check_names(config));

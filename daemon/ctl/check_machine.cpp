@@ -1,6 +1,7 @@
 #include "ctl/check_machine.hpp"
 
 #include <fmt/format.h>
+#include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,6 +100,23 @@ bool has_system_users(const config::Config& config, const config::Transport& tra
 
 }  // namespace
 
+Findings check_operators(const config::Config& config) {
+  Findings out;
+  auto look = [&](const char* setting, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      bool group = name.starts_with('@');
+      bool known = group ? ::getgrnam(name.c_str() + 1) != nullptr : ::getpwnam(name.c_str()) != nullptr;
+      if (known) continue;
+      std::string kind = group ? "group" : "user";
+      out.emplace_back(setting, State::warning, fmt::format("there is no {} \"{}\"", kind, group ? name.substr(1) : name),
+                       fmt::format("correct the name, or make the {}: until then it is nobody", kind));
+    }
+  };
+  look("control.admins", config.control_admins);
+  look("control.readers", config.control_readers);
+  return out;
+}
+
 Findings check_directories(const config::Config& config, const daemon::ServiceUser& user) {
   Findings out;
   const OwnDirectory all[] = {{"spool_directory", config.spool_directory, 0751},
@@ -108,18 +126,59 @@ Findings check_directories(const config::Config& config, const daemon::ServiceUs
   return out;
 }
 
+// Whose the files are, and where they go. Where the directory is missing it is its owner who makes it, or root.
+static Finding check_drop(const std::string& name, const config::Transport& transport, const daemon::ServiceUser& user) {
+  daemon::ServiceUser owner = user;
+  if (!transport.owner.empty()) {
+    auto colon = transport.owner.find(':');
+    std::string login = transport.owner.substr(0, colon), group = colon == std::string::npos ? std::string() : transport.owner.substr(colon + 1);
+    const passwd* entry = ::getpwnam(login.c_str());
+    if (entry == nullptr) return {name, State::bad, fmt::format("owner: there is no user {}", login), "until there is one mail waits: mend owner"};
+    owner.uid = entry->pw_uid;
+    owner.gid = entry->pw_gid;
+    const ::group* named = group.empty() ? nullptr : ::getgrnam(group.c_str());
+    if (!group.empty() && named == nullptr) return {name, State::bad, fmt::format("owner: there is no group {}", group), "until there is one mail waits: mend owner"};
+  }
+  bool filled = transport.directory.find('{') == std::string::npos && !transport.directory.starts_with('~');
+  if (filled && is_directory(transport.directory)) return check_place(name, transport.directory, owner, true);
+  std::string above = filled ? directory_above(transport.directory) : fixed_part(transport.directory);
+  return above.empty() ? Finding{name, State::ok, transport.directory} : check_place(name, above, owner, false);
+}
+
 Findings check_mailboxes(const config::Config& config, const daemon::ServiceUser& user) {
   Findings out;
   for (const config::Transport& transport : config.transports) {
     std::string name = "transports." + transport.name;
     bool mailbox = transport.kind == config::TransportKind::maildir || transport.kind == config::TransportKind::mbox;
     bool drop = transport.kind == config::TransportKind::drop;
-    if (!mailbox && !drop) continue;
-    std::string directory = drop ? directory_above(transport.directory) : fixed_part(transport.path);
-    if (drop && is_directory(transport.directory)) directory = transport.directory;
+    if (drop) out.push_back(check_drop(name, transport, user));
+    if (!mailbox) continue;
+    std::string directory = fixed_part(transport.path);
     if (directory.empty()) continue;
-    out.push_back(check_place(name, directory, user, drop || !has_system_users(config, transport)));
+    out.push_back(check_place(name, directory, user, !has_system_users(config, transport)));
   }
+  return out;
+}
+
+static Finding check_pickup(const config::PickupDirectory& pickup, const daemon::ServiceUser& user) {
+  const std::string &path = pickup.directory, login = name_of(user.uid);
+  std::string mend = fmt::format("until then what is put there stays there: chown {} {}, with mode 3730 or 3733", login, path);
+  auto bad = [&](const std::string& what, const std::string& advice) { return Finding(pickup.setting, State::bad, path + ": " + what, advice); };
+  struct stat st {};
+  if (::lstat(path.c_str(), &st) != 0) {
+    if (errno == ENOENT) return bad("it does not exist", "make it; " + mend);
+    return {pickup.setting, State::skipped, Error::from_errno(errno, path).text()};
+  }
+  if (!S_ISDIR(st.st_mode)) return bad("it is a symbolic link or no directory", "name the directory itself");
+  if (st.st_uid != 0 && st.st_uid != user.uid) return bad(fmt::format("its owner is {}, who could change what others put there", name_of(st.st_uid)), mend);
+  if ((st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0) return bad("everybody may write in it, and it has no sticky bit", "chmod +t " + path);
+  if (!may_write(st, user)) return bad(fmt::format("{} may not write there", login), mend);
+  return {pickup.setting, State::ok, path};
+}
+
+Findings check_pickups(const config::Config& config, const daemon::ServiceUser& user) {
+  Findings out;
+  for (const auto& pickup : config.pickups) out.push_back(check_pickup(pickup, user));
   return out;
 }
 

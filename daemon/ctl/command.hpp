@@ -30,11 +30,13 @@ enum Exit : int {
 // What every command is told. One for the whole run of the program.
 struct Invocation {
   std::string config_file;               // absolute, or as given with --config
+  std::string instance;                  // --instance, or as the file's path says; "": the machine's mail server
   bool json = false;                     // --json: objects on standard output, one a line, and nothing else there
   std::function<int()> chosen;           // set by the command that the command line names; gives the exit status
 };
 
 // Each adds its command, with options whose variables live as long as the program.
+void add_badmail(CLI::App& app, Invocation& invocation);
 void add_check(CLI::App& app, Invocation& invocation);
 void add_completion(CLI::App& app, Invocation& invocation);
 void add_doctor(CLI::App& app, Invocation& invocation);

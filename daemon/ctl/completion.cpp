@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "config/instance.hpp"
 #include "ctl/command.hpp"
 
 namespace mansio::ctl {
@@ -35,7 +36,7 @@ std::string bash_script(const CLI::App& app) {
   for (const auto& [path, words] : all) {
     cases += fmt::format("    '{}') commands='{}' options='{}' ;;\n", path, words.commands, path.empty() ? "" : words.options);
   }
-  return fmt::format(R"(# mansioctl's completion for bash; made by "mansioctl completion".
+  return fmt::format(R"sh(# mansioctl's completion for bash; made by "mansioctl completion".
 _mansioctl() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} path='' commands='' options='' i
   _mansioctl_words ''
@@ -45,6 +46,8 @@ _mansioctl() {{
     esac
   done
   case $before in
+    -i|--instance)
+      COMPREPLY=($(compgen -W "$(cd {} 2>/dev/null && for i in */mansio.conf; do [ -e "$i" ] && echo "${{i%%/*}}"; done)" -- "$word")); return ;;
     -c|--config|--file|--log|--html|--answers|--new) COMPREPLY=($(compgen -f -- "$word")); return ;;
   esac
   case $word in
@@ -57,7 +60,7 @@ _mansioctl_words() {{
 {}  esac
 }}
 complete -o default -F _mansioctl mansioctl
-)", all[""].options, cases);
+)sh", config::instances_directory(), all[""].options, cases);
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 #include <cstdio>
 
 #include "base/text.hpp"
+#include "config/instance.hpp"
 #include "config/reader.hpp"
-#include "config/settings.hpp"
 #include "config/value.hpp"
 #include "sendmail_socket.hpp"
 
@@ -46,7 +46,7 @@ std::string run_directory(const std::string& config_file) {
       if (found.empty()) found = spelled_out(source.text);
     }
   }
-  if (found.empty()) return std::string(config::find_setting("run_directory")->fallback);
+  if (found.empty()) return config::used_instance().empty() ? "/run/mansio" : "/run/mansio-" + config::used_instance();
   return config::resolve_path(found, config_file.substr(0, config_file.rfind('/')));
 }
 
@@ -81,7 +81,10 @@ int DaemonLink::ask(const Json& question, const std::function<bool(const Json&)>
       // The daemon is older or newer than this program, or it says no.
       return complain(invocation_, flag_of(object, "denied") ? denied : failed, text_of(object, "error"));
     }
-    if (flag_of(object, "end")) return last(object);
+    if (flag_of(object, "end")) {
+      for (const Json& number : list_of(object, "missing")) fmt::print(stderr, "mansioctl: mail process {} does not answer\n", number.dump());
+      return last(object);
+    }
     if (std::int64_t bytes = number_of(object, "bytes"); bytes > 0 && object.size() == 1) {
       sent = daemon.read_bytes(static_cast<std::uint64_t>(bytes), content);
     } else if (!each(object)) {
@@ -94,6 +97,8 @@ int DaemonLink::ask(const Json& question, const std::function<bool(const Json&)>
 int DaemonLink::ask(const Json& question, const std::function<int(const Json&)>& last) const {
   return ask(question, [](const Json&) { return true; }, last);
 }
+
+bool is_still_read(const Json& end) { return !flag_of(end, "complete") && !end.contains("missing"); }
 
 std::string text_of(const Json& object, std::string_view key) {
   auto found = object.find(key);

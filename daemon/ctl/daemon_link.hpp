@@ -37,6 +37,9 @@ class DaemonLink {
   std::optional<int> patience_ = 300;
 };
 
+// Was the spool not read to its end when this answer was given? Of a mail process that did not answer ask() has told already.
+bool is_still_read(const Json& end);
+
 // Of an object from the daemon: "" or 0 or false when the key isn't there or is something else.
 std::string text_of(const Json& object, std::string_view key);
 std::int64_t number_of(const Json& object, std::string_view key);

@@ -32,8 +32,18 @@ std::string queue_line(const Json& queue) {
   add("closed", "for destinations out of reach", Look::warning);
   add("paused", "paused", Look::warning);
   add("frozen", "frozen", Look::accent);
-  if (!flag_of(queue, "complete")) out += " (still being read)";
+  if (is_still_read(queue)) out += " (still being read)";
   return out;
+}
+
+std::string process_line(const Json& one) {
+  std::string out = dress(fmt::format("mail {:<2}", number_of(one, "number")), Look::bold) + " ";
+  if (flag_of(one, "missing")) return out + show("does not answer", Look::bad);
+  const Json sessions = one.value("sessions", Json::object()), queue = one.value("queue", Json::object());
+  std::int64_t messages = number_of(queue, "messages");
+  out += fmt::format("process {}, up for {}, {} in, {} out, {} {}", number_of(one, "pid"), age_text(number_of(one, "uptime_seconds")), number_of(sessions, "in"),
+                     number_of(sessions, "out"), messages, messages == 1 ? "message" : "messages");
+  return out + (flag_of(queue, "complete") ? "" : " (still being read)");
 }
 
 std::string disk_line(const Json& disk) {
@@ -84,6 +94,8 @@ std::string destination_table(const Json& status, std::int64_t now) {
 std::string status_page(const Json& status, const std::string& own_version) {
   std::int64_t now = std::time(nullptr);
   std::string out, version = text_of(status, "version");
+  std::string instance = text_of(status, "instance");
+  if (!instance.empty()) out += title("instance") + dress(show(instance), Look::bold) + "\n";
   out += title("mansio") + dress(show(version), Look::bold) + fmt::format(", process {}, up since {} ({})", number_of(status, "pid"),
          time_text(number_of(status, "started")), age_text(number_of(status, "uptime_seconds")));
   if (version != own_version) out += show(fmt::format(" (this mansioctl is {})", own_version), Look::warning);
@@ -98,7 +110,10 @@ std::string status_page(const Json& status, const std::string& own_version) {
   group("listeners", "listeners", listener_line);
   const Json sessions = status.value("sessions", Json::object());
   out += title("sessions") + fmt::format("{} in (of {}), {} out\n", number_of(sessions, "in"), number_of(sessions, "in_limit"), number_of(sessions, "out"));
-  out += title("queue") + queue_line(status.value("queue", Json::object())) + "\n";
+  Json queue = status.value("queue", Json::object());
+  if (status.contains("missing")) queue["missing"] = status["missing"];
+  out += title("queue") + queue_line(queue) + "\n";
+  group("processes", "processes", process_line);
   if (const Json rates = status.value("rates", Json::object()); !rates.empty()) {
     out += title("a minute") + dress("          over 1m       5m      15m", Look::dim) + "\n";
     for (const char* key : {"received", "delivered", "deferred", "failed", "rejected"}) out += title("") + fmt::format("{:<9}", key) + rates_line(rates, key) + "\n";

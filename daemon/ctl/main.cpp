@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "config/instance.hpp"
 #include "ctl/command.hpp"
 
 namespace {
@@ -13,12 +14,13 @@ using namespace mansio::ctl;
 int run(int argc, char** argv) {
   CLI::App app("control of mansio");
   Invocation invocation;
-  invocation.config_file = MANSIO_CONFIG;
   app.set_version_flag("--version,-V", "mansioctl " MANSIO_VERSION);
-  app.add_option("-c,--config", invocation.config_file, "configuration file")->capture_default_str();
+  app.add_option("-c,--config", invocation.config_file, "configuration file; default: " MANSIO_CONFIG);
+  app.add_option("-i,--instance", invocation.instance, "a further mail server of this machine: its configuration and its daemon");
   app.add_flag("--json", invocation.json, "JSON objects on standard output, one a line");
   app.require_subcommand(1);
   app.fallthrough();                       // --config and --json may follow the command
+  add_badmail(app, invocation);
   add_check(app, invocation);
   add_completion(app, invocation);
   add_doctor(app, invocation);
@@ -46,6 +48,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? done : usage;
   }
+  auto chosen = mansio::config::choose_instance(invocation.instance, invocation.config_file);
+  if (!chosen) return complain(invocation, usage, chosen.error().text());
+  invocation.instance = mansio::config::used_instance();
   std::error_code unknown;
   auto absolute = std::filesystem::absolute(invocation.config_file, unknown);
   if (!unknown) invocation.config_file = absolute.string();

@@ -17,6 +17,7 @@ constexpr std::size_t at_once = 500;               // ids in a request: so many 
 struct Chosen {
   std::vector<std::string> ids;
   std::vector<Json> examples;
+  bool asked_all = true;               // false: a mail process did not answer
 };
 
 int choose(const Invocation& invocation, const Json& filter, Chosen& chosen) {
@@ -36,7 +37,8 @@ int choose(const Invocation& invocation, const Json& filter, Chosen& chosen) {
     return true;
   };
   auto last = [&](const Json& end) {
-    if (!flag_of(end, "complete")) fmt::print(stderr, "mansioctl: the spool is still being read: there may be more messages\n");
+    chosen.asked_all = !end.contains("missing");
+    if (is_still_read(end)) fmt::print(stderr, "mansioctl: the spool is still being read: there may be more messages\n");
     return done;
   };
   return DaemonLink(invocation).ask(question, each, last);
@@ -84,7 +86,7 @@ bool tell_missing(const std::vector<std::string>& named, const Chosen& chosen) {
   bool missing = false;
   for (const std::string& id : named) {
     if (std::ranges::find(chosen.ids, id) != chosen.ids.end()) continue;
-    fmt::print(stderr, "mansioctl: message {} is not in the queue\n", show(id));
+    fmt::print(stderr, "mansioctl: message {} {}\n", show(id), chosen.asked_all ? "is not in the queue" : "is not in the queues that could be asked");
     missing = true;
   }
   return missing;

@@ -119,7 +119,7 @@ int list_queue(const Invocation& invocation, const QueueListOptions& options) {
   };
   auto last = [&](const Json& end) {
     progress.clear();
-    if (!flag_of(end, "complete")) fmt::print(stderr, "mansioctl: the spool is still being read: there may be more\n");
+    if (is_still_read(end)) fmt::print(stderr, "mansioctl: the spool is still being read: there may be more\n");
     if (shown > 0) return done;
     if (!options.filter.empty()) return static_cast<Exit>(complain(invocation, failed, "no message matches"));
     fmt::print(stderr, "the queue is empty\n");

@@ -9,6 +9,7 @@
 #include "config/reader.hpp"
 #include "ctl/queue.hpp"
 #include "ctl/screen.hpp"
+#include "ctl/why_plan.hpp"
 #include "history/reader.hpp"
 
 namespace mansio::ctl {
@@ -44,8 +45,15 @@ std::string recipient_lines(const Json& recipient) {
   Look look = state == "delivered" ? Look::good : state == "failed" ? Look::bad : Look::warning;
   std::string out = fmt::format("    {} {}\n", show(fmt::format("{:9}", state), look), show(text_of(recipient, "address")));
   std::string host = text_of(recipient, "host"), status = text_of(recipient, "status");
-  if (status.empty()) return out + "              not tried yet\n";
-  return out + fmt::format("              {}{}\n", host.empty() ? "" : show(host) + " said: ", show(status));
+  constexpr const char* margin = "              ";
+  if (status.empty()) out += fmt::format("{}not tried yet\n", margin);
+  else out += fmt::format("{}{}{}\n", margin, host.empty() ? "" : show(host) + " said: ", show(status));
+  const Json& retry = object_of(recipient, "retry");
+  if (retry.empty()) return out;
+  std::int64_t notice = number_of(retry, "delay_warning");
+  std::string told = notice == 0 ? "no notice of a delay" : fmt::format("a notice after {}{}", age_text(notice), flag_of(recipient, "warned") ? ", sent" : "");
+  return out + dress(fmt::format("{}{}: {} ({}); {} ({})\n", margin, show(text_of(retry, "setting")), show(text_of(retry, "schedule")), show(text_of(retry, "place")), told,
+                                 show(text_of(retry, "warning_place"))), Look::dim);
 }
 
 // On a terminal nothing of a message may steer it; elsewhere its octets go as they are.
@@ -98,7 +106,8 @@ int show_messages(const Invocation& invocation, const std::vector<std::string>& 
     found.push_back(text_of(object, "id"));
     return true;
   };
-  auto last = [&](const Json&) {
+  auto last = [&](const Json& end) {
+    if (end.contains("missing") && found.size() < ids.size()) return complain(invocation, failed, "the rest is not in the queues that could be asked");
     if (found.empty() && ids.size() > 1) return complain(invocation, failed, "none of these is in the queue");
     int exit = found.empty() ? failed : done;
     for (const std::string& id : ids) {

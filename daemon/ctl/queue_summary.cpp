@@ -80,7 +80,7 @@ int summarise_queue(const Invocation& invocation, const QueueFilter& filter, con
     return true;
   };
   auto last = [&](Json end) {
-    if (!flag_of(end, "complete")) fmt::print(stderr, "mansioctl: the spool is still being read: there may be more\n");
+    if (is_still_read(end)) fmt::print(stderr, "mansioctl: the spool is still being read: there may be more\n");
     if (number_of(end, "messages") == 0) {
       if (!filter.empty()) return static_cast<Exit>(complain(invocation, failed, "no message matches"));
       fmt::print(stderr, "the queue is empty\n");

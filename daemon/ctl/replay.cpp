@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "config/instance.hpp"
 #include "config/reader.hpp"
 #include "ctl/command.hpp"
 #include "ctl/page.hpp"
@@ -155,7 +156,7 @@ int run_replay(const Invocation& invocation, const ReplayArguments& arguments) {
   std::string present = invocation.config_file, fresh = !arguments.named.empty() ? arguments.named : arguments.given;
   if (fresh.empty()) {
     fresh = present;
-    present = MANSIO_CONFIG;
+    present = config::config_file_of(invocation.instance);
     if (fresh == present) return complain(invocation, usage, "say the new configuration: mansioctl replay FILE");
   }
   Side before, after;

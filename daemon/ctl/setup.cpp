@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "base/text.hpp"
 #include "config/credentials.hpp"
+#include "config/instance.hpp"
 #include "config/reader.hpp"
 #include "ctl/daemon_link.hpp"
 #include "ctl/screen.hpp"
@@ -119,7 +120,7 @@ int reload(const Invocation& invocation, Json& told) {
   DaemonLink link(invocation);
   if (!sendmail::connect_unix(link.socket())) {
     told["reloaded"] = false;
-    if (!invocation.json) fmt::print("No daemon runs with this configuration: systemctl start mansio\n");
+    if (!invocation.json) fmt::print("No daemon runs with this configuration: systemctl start {}\n", config::unit_of(invocation.instance));
     return done;
   }
   std::vector<std::string> refused;

@@ -29,8 +29,10 @@ Standing standing_of(const setup::FileChange& change) {
 Result<> write_one(const setup::FileChange& change, const Standing& standing) {
   auto slash = change.path.rfind('/');
   std::string directory = change.path.substr(0, slash);
-  if (::access(directory.c_str(), F_OK) != 0) {
-    auto made = make_directory(directory, 0755);
+  // conf.d, and of an instance the directory that holds it.
+  for (const std::string& wanted : {directory.substr(0, directory.rfind('/')), directory}) {
+    if (::access(wanted.c_str(), F_OK) == 0) continue;
+    auto made = make_directory(wanted, 0755);
     if (!made) return made;
   }
   return replace_file(change.path, change.after, standing.mode, standing.owner, standing.group);

@@ -54,7 +54,7 @@ void show_address(const Json& answer, Page& page) {
   if (list_of(answer, "steps").size() > 0) {
     page.blank();
     std::string rule = text_of(object_of(answer, "rcpt"), "rule");
-    bool only_this_client = rule == "no_relay" || rule == "sender_not_allowed";
+    bool only_this_client = rule == "no_relay" || rule == "relay_unsure" || rule == "sender_not_allowed";
     if (only_this_client) page.line("", "", "Were it accepted:");
     show_steps(answer, "  ", page);
   }

@@ -69,6 +69,7 @@ class Describer {
     add("text", e.reason);
   }
   void operator()(const log::ConnectionTrouble&) { out_ = Json(); }
+  void operator()(const log::Connection&) { out_ = Json(); }
   void operator()(const log::AuthFailure&) { out_ = Json(); }
 
  private:

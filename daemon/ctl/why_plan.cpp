@@ -15,6 +15,7 @@ std::string rule_words(const std::string& rule, const Json& verdict) {
   if (rule == "ours") return flag_of(verdict, "postmaster") ? "postmaster is always accepted" : "the domain is ours";
   if (rule == "relay_to") return "the domain is of relay_to, so it is passed on for everybody";
   if (rule == "may_relay") return "the client may relay";
+  if (rule == "relay_unsure") return "the domain is not ours, and whether the client may relay can't be told now";
   if (rule == "no_relay") return "the domain is not ours, and the client may not relay";
   if (rule == "no_such_user") return "the domain is ours, but the address leads nowhere";
   if (rule == "not_known") return "it can't be told at the moment";
@@ -65,6 +66,7 @@ class Tree {
     if (kind == "alias") return "alias " + show(text);
     if (kind == "catch_all") return "catch-all " + show(text);
     if (kind == "include") return "list " + show(text);
+    if (kind == "directory") return "directory " + show(text);
     if (kind == "forward") return "~/.forward of " + show(text);
     if (kind == "main_domain") return "nobody there; the name is tried in mail_name, " + show(text);
     if (kind == "postmaster") return "nobody else, so the setting postmaster: " + show(text);
@@ -148,6 +150,13 @@ void show_state(const Json& state, std::int64_t now, Page& page) {
   if (waiting > 0) page.line(label("queue"), label_space, fmt::format("{} {} for it", waiting, waiting == 1 ? "message waits" : "messages wait"));
 }
 
+// Whose word a schedule or a notice is: ", as the route says".
+std::string said_by(std::string_view setting) {
+  if (setting.starts_with("routes")) return ", as the route says";
+  if (setting.starts_with("domain_settings")) return ", as the domain's settings say";
+  return {};
+}
+
 }  // namespace
 
 void show_verdict(const Json& answer, Page& page) {
@@ -167,13 +176,21 @@ void show_verdict(const Json& answer, Page& page) {
   std::string words = "may not relay: not of relay_from, and not logged in";
   if (by == "login") words = "logged in, so may relay";
   if (by == "relay_from") words = "of relay_from, so may relay";
+  if (by == "relay_deny") words = "of relay_deny, so may not relay";
+  if (by == "unsure") words = "its name can't be looked up now, so nobody can tell whether it may relay";
+  if (std::string name = text_of(client, "name"); !name.empty()) words = show(name) + ": " + words;
   page.line(label("client"), label_space, words, by == "login" ? std::string() : text_of(client, "place"));
+  const Json& access = object_of(client, "access");
+  std::string allowed = text_of(access, "allowed");
+  if (allowed == "no") page.line(label("access"), label_space, dress("may not connect", Look::bad) + ", as " + show(text_of(access, "by")) + " says", text_of(access, "place"));
+  if (allowed == "unsure") page.line(label("access"), label_space, "whether it may connect can't be told now, for its name can't be looked up");
 }
 
 void show_steps(const Json& plan, const std::string& margin, Page& page) { Tree(plan, margin, page).draw(); }
 
 void show_site(const Json& site, std::int64_t now, Page& page) {
   page.line("", "  ", fmt::format("{} by {}", show(text_of(site, "domain"), Look::bold), show(text_of(site, "transport"))));
+  if (site.contains("settings_place")) page.line(label("settings"), label_space, "its own", text_of(site, "settings_place"));
   if (number_of(object_of(site, "status"), "code") >= 400) page.line(label("hosts"), label_space, dress("✗ ", Look::bad) + status_line(site, "status"));
   show_hosts(site, page);
   const Json& tls = object_of(site, "tls");
@@ -197,12 +214,15 @@ void show_site(const Json& site, std::int64_t now, Page& page) {
 
 void show_retry(const Json& retry, std::int64_t now, bool of_message, Page& page) {
   if (retry.empty()) return;
-  page.line(label("retry"), label_space, show(text_of(retry, "schedule")), text_of(retry, "place"));
+  page.line(label("retry"), label_space, fmt::format("{}{}", show(text_of(retry, "schedule")), said_by(text_of(retry, "setting"))), text_of(retry, "place"));
   std::string times;
   for (const Json& time : list_of(retry, "times")) times += (times.empty() ? "" : ", ") + clock_text(time.is_number() ? time.get<std::int64_t>() : 0);
   std::int64_t end = number_of(retry, "expires");
   std::string until = end > now ? "returned if it is still there " + moment_text(end, now) : "its time is over: the next failure returns it";
   page.line(label_space, label_space, fmt::format("{} {}; {}", of_message ? "tried at" : "a message of now would be tried at", times, until));
+  std::int64_t notice = number_of(retry, "delay_warning");
+  std::string words = notice == 0 ? "nobody is told of a delay" : "the sender is told after " + age_text(notice);
+  page.line(label("notice"), label_space, words + said_by(text_of(retry, "warning_setting")), text_of(retry, "warning_place"));
 }
 
 }  // namespace mansio::ctl

@@ -53,6 +53,7 @@ std::string trouble_words(const Json& site, std::int64_t now) {
     std::string until = paused.contains("until") ? "until " + clock_text(number_of(paused, "until")) : "until it is resumed";
     return fmt::format("{} is paused by {} {}", show(text_of(paused, "title")), show(text_of(paused, "by")), until);
   }
+  if (std::string held = text_of(state, "held"); !held.empty()) return fmt::format("mail for {} waits until its host asks for it (ETRN, ATRN)", show(held));
   if (text_of(state, "state") != "closed") return {};
   std::int64_t until = number_of(state, "closed_until"), since = number_of(state, "out_of_reach_since");
   std::string next = until > now ? "next try " + moment_text(until, now) : "the next message tries it";

@@ -232,7 +232,8 @@ event::Task<> DovecotBackend::wait_ready() {
 }
 
 event::Task<Answer> DovecotBackend::ask(Question question, Facts facts) {
-  if (question.kind == Question::Kind::keys || question.kind == Question::Kind::certificate) co_return Answer(Answer::Verdict::denied);
+  bool known = question.kind == Question::Kind::password || question.kind == Question::Kind::token;
+  if (!known) co_return Answer(Answer::Verdict::denied);
   for (int attempt = 0; attempt < 2; ++attempt) {
     auto ready = wait_ready();
     co_await ready;

@@ -70,10 +70,23 @@ bool is_utf8(std::string_view text) noexcept {
   return true;
 }
 
+// How many octets at the start of `text` stand for themselves: printable ASCII but the backslash. Nearly all that is
+// ever escaped is nothing else.
+static std::size_t plain_run(std::string_view text) noexcept {
+  return static_cast<std::size_t>(std::ranges::find_if(text, [](char c) { return c < ' ' || c > '~' || c == '\\'; }) - text.begin());
+}
+
 std::string escape(std::string_view text, std::size_t limit) {
   static constexpr char hex[] = "0123456789abcdef";
   std::string out;
   while (!text.empty()) {
+    if (std::size_t plain = plain_run(text); plain > 0) {
+      std::size_t room = limit - out.size();
+      out += text.substr(0, std::min(plain, room));
+      if (plain > room) return out + "...";
+      text.remove_prefix(plain);
+      continue;
+    }
     char c = text[0];
     std::size_t n = utf8_sequence(text);
     bool c1 = n == 2 && c == '\xc2' && static_cast<unsigned char>(text[1]) < 0xa0;   // U+0080..U+009F: controls too

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "config/directory.hpp"
 #include "config/match.hpp"
 #include "config/next_hop.hpp"
 #include "config/retry.hpp"
@@ -38,7 +39,8 @@ void Checker::names() {
 
 std::string Checker::look_up(const std::string& path, const std::string& name) {
   if (is_look_up(name) && name.size() > 5) return "file:" + resolve_path(name.substr(5), directory());
-  problem(path, fmt::format("\"{}\" is no look-up that this version has: write \"file:/path\"", escape(name, 80)));
+  if (name.starts_with(ldap_prefix)) problem(path, fmt::format("\"{}\": a directory is asked by {} alone; write \"file:/path\" here", escape(name, 80), ldap_places));
+  else problem(path, fmt::format("\"{}\" is no look-up that this version has: write \"file:/path\"", escape(name, 80)));
   return {};
 }
 
@@ -92,19 +94,6 @@ void Checker::domains() {
     if (repeated(seen, alias.from)) problem(path + ".from", fmt::format("a second alias for \"{}\"", alias.from));
     if (alias.from == alias.to && !alias.from.empty()) problem(path, "the domain is an alias of itself");
   }
-}
-
-void Checker::relay_from() {
-  std::vector<std::string> out;
-  for (std::size_t i = 0; i < config_.relay_from.size(); ++i) {
-    std::string path = fmt::format("relay_from[{}]", i);
-    const std::string& entry = config_.relay_from[i];
-    auto network = Network::parse(entry);
-    if (network) out.push_back(entry);
-    else if (!is_look_up(entry)) problem(path, network.error().text());
-    else out.push_back(look_up(path, entry));
-  }
-  config_.relay_from = std::move(out);
 }
 
 void Checker::routes() {
@@ -183,15 +172,22 @@ void check(Config& config, const Places& places, Problems& problems) {
   checker.auth();
   checker.listeners();
   checker.domains();
+  checker.held();
+  checker.domain_settings();
+  checker.smart_host();
   checker.submission();
-  checker.relay_from();
+  checker.client_rules();
+  checker.w3c();
   checker.transports();
   checker.tls_policies();
   checker.routes();
+  checker.directories();
   checker.retry();
   checker.dns();
   checker.metrics();
+  checker.control();
   checker.bounces();
+  checker.pickups();
 }
 
 }  // namespace mansio::config

@@ -6,34 +6,7 @@
 #include "config/value.hpp"
 
 namespace mansio::config {
-
 namespace {
-
-// A mechanism and who can log in with it, best first as in sasl/server.cpp, which knows what they are (held together by
-// test/auth/mechanisms_test.cpp). Here it is which settings go together.
-struct MechanismRule {
-  std::string_view name;
-  bool clear;                                    // shows the password or token, so only inside TLS
-  std::initializer_list<AuthUsers> users;        // empty: any
-};
-constexpr MechanismRule mechanism_rules[] = {
-  {"EXTERNAL", false, {}}, {"SCRAM-SHA-256-PLUS", false, {AuthUsers::passwd_file}}, {"SCRAM-SHA-256", false, {AuthUsers::passwd_file}},
-  {"OAUTHBEARER", true, {AuthUsers::dovecot}}, {"XOAUTH2", true, {AuthUsers::dovecot}}, {"PLAIN", true, {}}, {"LOGIN", true, {}},
-};
-
-bool goes_with(const MechanismRule& rule, AuthUsers users) {
-  return rule.users.size() == 0 || std::ranges::find(rule.users, users) != rule.users.end();
-}
-
-std::string_view users_text_of(AuthUsers users) {
-  switch (users) {
-    case AuthUsers::passwd_file: return "passwd-file:";
-    case AuthUsers::pam: return "pam";
-    case AuthUsers::dovecot: return "dovecot:";
-    case AuthUsers::none: break;
-  }
-  return "";
-}
 
 // What is not given in `rules` is as in `general`.
 void inherit(TlsRules& rules, const TlsRules& general) {
@@ -45,45 +18,6 @@ void inherit(TlsRules& rules, const TlsRules& general) {
 bool is_unix(const Listener& listener) { return listener.address.starts_with("unix:"); }
 
 }  // namespace
-
-void Checker::mechanisms(const std::string& path, std::vector<std::string>& list) {
-  std::vector<std::string> known;
-  for (const MechanismRule& rule : mechanism_rules) known.emplace_back(rule.name);
-  std::set<std::string> seen;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    std::string place = fmt::format("{}[{}]", path, i);
-    std::ranges::transform(list[i], list[i].begin(), ascii_upper);
-    if (std::ranges::find(known, list[i]) == known.end()) {
-      auto near = nearest(list[i], known);
-      problem(place, fmt::format("unknown mechanism \"{}\"{}", escape(list[i], 60),
-                                 near ? fmt::format(" (did you mean \"{}\"?)", *near) : fmt::format(": there are {}", fmt::join(known, ", "))));
-    } else if (repeated(seen, list[i])) {
-      problem(place, fmt::format("\"{}\" is in the list twice", list[i]));
-    }
-  }
-}
-
-void Checker::auth() {
-  Auth& auth = config_.auth;
-  mechanisms("auth.mechanisms", auth.mechanisms);
-  if (auth.users == AuthUsers::none) {
-    bool wanted = !auth.mechanisms.empty() || !auth.certificates.empty();
-    if (wanted && !places_.has("auth.users")) problem("auth", "\"users\" is missing: write users = \"passwd-file:/path\", \"pam\" or \"dovecot:/path\"");
-    return;
-  }
-  for (std::size_t i = 0; i < auth.mechanisms.size(); ++i) {
-    auto rule = std::ranges::find(mechanism_rules, auth.mechanisms[i], &MechanismRule::name);
-    if (rule == std::end(mechanism_rules)) continue;
-    std::string place = fmt::format("auth.mechanisms[{}]", i);
-    if (!goes_with(*rule, auth.users)) {
-      problem(place, fmt::format("{} needs users = \"{}...\", not \"{}\"", rule->name, users_text_of(*rule->users.begin()), users_text_of(auth.users)));
-    }
-    if (rule->name != "EXTERNAL") continue;
-    if (auth.certificates.empty()) problem(place, "EXTERNAL needs auth.certificates, the file that says which certificate is whose");
-    bool asked = std::ranges::any_of(config_.listeners, &Listener::ask_certificate);
-    if (!asked) problem(place, "EXTERNAL needs a listener with ask_certificate = true");
-  }
-}
 
 void Checker::tls() {
   std::vector<CertificateFiles>& certificates = config_.tls.certificates;
@@ -114,28 +48,6 @@ void Checker::listener_tls(Listener& listener) {
     problem(path + ".tls", "TLS needs a certificate: write tls = { certificate = \"/path\"; key = \"/path\"; }");
   }
   if (listener.tls == ListenerTls::none && listener.ask_certificate) problem(path + ".ask_certificate", "clients can show one only inside TLS");
-}
-
-void Checker::listener_auth(Listener& listener) {
-  const std::string& path = listener.setting;
-  const Auth& auth = config_.auth;
-  bool users = auth.users != AuthUsers::none, told = places_.has("auth.users");
-  bool needed = listener.role == Role::submission && !is_unix(listener);
-  if (!listener.auth) listener.auth = listener.role == Role::submission && users;
-  if (listener.role == Role::lmtp && *listener.auth) return problem(path + ".auth", "LMTP has no log-ins");
-  if (needed && !users && !told) {
-    return problem(path + ".role", "\"submission\" needs users that log in: write auth = { users = \"pam\"; }, or \"passwd-file:/path\" or \"dovecot:/path\"");
-  }
-  if (*listener.auth && !users && !told) return problem(path + ".auth", "nobody could log in: write auth = { users = \"pam\"; }, or \"passwd-file:/path\" or \"dovecot:/path\"");
-  if (needed && users && !*listener.auth) problem(path + ".auth", "a submission listener takes mail only from users that log in: leave auth out, or write role = \"relay\"");
-  if (!*listener.auth || is_unix(listener) || listener.tls != ListenerTls::none || auth.clear_text) return;
-  auto open = [&](const MechanismRule& rule) {
-    bool given = auth.mechanisms.empty() ? rule.name != "EXTERNAL" : std::ranges::find(auth.mechanisms, rule.name) != auth.mechanisms.end();
-    return !rule.clear && given && goes_with(rule, auth.users);
-  };
-  if (users && std::ranges::none_of(mechanism_rules, open)) {
-    problem(path, "nobody could log in: without TLS no password may be sent. Give tls.certificate and tls.key, or auth = false for this listener");
-  }
 }
 
 static bool is_loopback(const std::string& address) {

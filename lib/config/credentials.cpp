@@ -165,7 +165,7 @@ std::expected<Credentials, Problems> Credentials::parse(const Source& source) {
   Problems problems;
   Node root = parse_tree(source, problems);
   hide_values(problems);
-  auto list = std::ranges::find(root.children, "credentials", &std::pair<std::string, Node>::first);
+  auto list = std::ranges::find(root.children, "credentials", &NamedNode::first);
   if (!problems.empty()) {
     // Nothing that follows from a file read in part.
   } else if (list == root.children.end()) {

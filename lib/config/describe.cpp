@@ -1,58 +1,10 @@
 #include "config/describe.hpp"
 
-#include <fmt/format.h>
-
-#include "base/text.hpp"
-#include "config/retry.hpp"
-#include "config/settings.hpp"
+#include "config/describe_text.hpp"
 
 namespace mansio::config {
+namespace written {
 namespace {
-
-// A libconfig string: control characters can't be in it, the reader refuses them.
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + '"';
-}
-
-std::string quoted_list(const std::vector<std::string>& names) {
-  std::string out = "[";
-  for (const std::string& name : names) out += (out.size() > 1 ? ", " : " ") + quoted(name);
-  return out + " ]";
-}
-
-// The word that the table has for an enum's value.
-template <class E>
-std::string word_of(std::string_view path, E value) {
-  return quoted(split(find_setting(path)->words, ' ').at(static_cast<std::size_t>(value)));
-}
-
-std::string size_text(ByteSize size) { return quoted(format_size(size)); }
-std::string duration_text(Duration duration) { return quoted(format_duration(duration)); }
-
-// { name = value; ... } on one line; a pair with an empty value is left out.
-using Pairs = std::vector<std::pair<std::string_view, std::string>>;
-std::string group_text(const Pairs& pairs) {
-  std::string out = "{";
-  for (const auto& [name, value] : pairs) {
-    if (!value.empty()) out += fmt::format(" {} = {};", name, value);
-  }
-  return out + " }";
-}
-
-template <class Items, class Format>
-std::string groups_text(const Items& items, Format format) {
-  std::string out = "(";
-  for (const auto& item : items) out += fmt::format("{}\n  {}", out.size() > 1 ? "," : "", format(item));
-  return out + "\n)";
-}
-
-std::string given(std::string_view text) { return text.empty() ? std::string() : quoted(text); }
-std::string yes_or_no(bool flag) { return flag ? "true" : "false"; }
 
 void rules_pairs(const TlsRules& rules, std::string_view prefix, Pairs& pairs) {
   static constexpr std::string_view names[] = {"min_version", "ciphers", "cipher_suites", "groups", "tls_min_version", "tls_ciphers", "tls_cipher_suites", "tls_groups"};
@@ -66,6 +18,7 @@ std::string listener_text(const Listener& l) {
   rules_pairs(l.tls_rules, "tls_", pairs);
   pairs.emplace_back("ask_certificate", yes_or_no(l.ask_certificate));
   pairs.emplace_back("auth", l.auth ? yes_or_no(*l.auth) : "");
+  listener_access(l, pairs);
   return group_text(pairs);
 }
 
@@ -83,12 +36,17 @@ std::string tls_text(const Tls& t) {
   return group_text(pairs);
 }
 
+std::string auth_kerberos(const Auth::Kerberos& k) {
+  if (k.keytab.empty() && k.principal.empty() && k.realms.empty()) return {};
+  return group_text({{"keytab", given(k.keytab)}, {"principal", given(k.principal)}, {"realms", k.realms.empty() ? "" : quoted_list(k.realms)}});
+}
+
 std::string auth_text(const Auth& a) {
   static constexpr std::string_view kinds[] = {"", "passwd-file:", "pam:", "dovecot:"};
   std::string users = a.users == AuthUsers::none ? "" : quoted(std::string(kinds[static_cast<std::size_t>(a.users)]) + a.source);
   return group_text({{"users", users}, {"mechanisms", a.mechanisms.empty() ? "" : quoted_list(a.mechanisms)},
                      {"clear_text", yes_or_no(a.clear_text)}, {"certificates", given(a.certificates)},
-                     {"tries", std::to_string(a.tries)}, {"delay", duration_text(a.delay)}});
+                     {"tries", std::to_string(a.tries)}, {"delay", duration_text(a.delay)}, {"kerberos", auth_kerberos(a.kerberos)}});
 }
 
 std::string submission_text(const Submission& s) {
@@ -108,6 +66,7 @@ std::string users_text(const Users& users) {
     case UsersKind::system: return "\"system\"";
     case UsersKind::list: return quoted_list(users.list);
     case UsersKind::passwd_file: return quoted("passwd-file:" + users.passwd_file);
+    case UsersKind::ldap: return quoted("ldap:" + users.ldap);
   }
   return {};
 }
@@ -121,6 +80,7 @@ std::string timeouts_text(const ClientTimes& t) {
 void remote_pairs(const Transport& t, Pairs& pairs) {
   pairs.emplace_back("hosts", quoted_list(t.hosts));
   pairs.emplace_back("hosts_order", t.hosts_random ? "\"random\"" : "\"given\"");
+  if (t.kind == TransportKind::smtp) pairs.emplace_back("direct_first", yes_or_no(t.direct_first));
   pairs.emplace_back("fallback", quoted_list(t.fallback));
   pairs.emplace_back("port", std::to_string(t.port));
   pairs.emplace_back("tls", word_of("transports.*.tls", t.tls));
@@ -135,6 +95,7 @@ void remote_pairs(const Transport& t, Pairs& pairs) {
   pairs.emplace_back("source_address", given(t.source_address));
   pairs.emplace_back("source_address6", given(t.source_address6));
   pairs.emplace_back("helo_name", given(t.helo_name));
+  if (t.kind == TransportKind::smtp) pairs.emplace_back("hello", t.plain_helo ? "\"helo\"" : "\"ehlo\"");
   pairs.emplace_back("family", word_of("transports.*.family", t.family));
   pairs.emplace_back("connections", std::to_string(t.connections));
   pairs.emplace_back("messages_per_connection", std::to_string(t.messages_per_connection));
@@ -149,7 +110,13 @@ std::string transport_text(const Transport& t) {
   switch (t.kind) {
     case TransportKind::maildir:
     case TransportKind::mbox: pairs.emplace_back("path", quoted(t.path)); break;
-    case TransportKind::drop: pairs.emplace_back("directory", quoted(t.directory)); break;
+    case TransportKind::drop:
+      pairs.emplace_back("directory", quoted(t.directory));
+      pairs.emplace_back("quota", size_text(t.quota));
+      pairs.emplace_back("quota_files", std::to_string(t.quota_files));
+      pairs.emplace_back("owner", given(t.owner));
+      pairs.emplace_back("mode", quoted(t.mode));
+      break;
     case TransportKind::pipe:
       pairs.emplace_back("command", quoted_list(t.command));
       pairs.emplace_back("timeout", duration_text(t.timeout));
@@ -174,7 +141,8 @@ std::string limits_text(const Config& c) {
 
 std::string domains_text(const Domains& d) {
   auto alias = [](const DomainAlias& a) { return group_text({{"from", quoted(a.from)}, {"to", quoted(a.to)}}); };
-  return group_text({{"local", quoted_list(d.local)}, {"relay_to", quoted_list(d.relay_to)}, {"alias", groups_text(d.alias, alias)}});
+  return group_text({{"local", quoted_list(d.local)}, {"relay_to", quoted_list(d.relay_to)}, {"alias", groups_text(d.alias, alias)},
+                     {"hold_for_etrn", quoted_list(d.hold_for_etrn)}, {"etrn_from", d.etrn_from.empty() ? "" : quoted_list(d.etrn_from)}});
 }
 
 std::string transports_text(const std::vector<Transport>& transports) {
@@ -185,7 +153,8 @@ std::string transports_text(const std::vector<Transport>& transports) {
 
 std::string route_text(const Route& r) {
   return group_text({{"name", quoted(r.name)}, {"domains", quoted_list(r.domains)},
-                     {"senders", r.senders.empty() ? "" : quoted_list(r.senders)}, {"users", users_text(r.users)}, {"transport", quoted(r.transport)}});
+                     {"senders", r.senders.empty() ? "" : quoted_list(r.senders)}, {"users", users_text(r.users)}, {"transport", quoted(r.transport)},
+                     {"retry", r.retry.empty() ? "" : quoted(format_schedule(r.retry))}, {"delay_warning", r.delay_warning ? duration_text(*r.delay_warning) : ""}});
 }
 
 std::string retry_text(const RetryRule& r) {
@@ -193,18 +162,25 @@ std::string retry_text(const RetryRule& r) {
 }
 
 }  // namespace
+}  // namespace written
 
 std::string describe(const Config& c) {
-  const Pairs lines{
+  using namespace written;
+  const std::vector<Line> lines{
     {"version", "1"}, {"host_name", quoted(c.host_name)}, {"mail_name", quoted(c.mail_name)}, {"postmaster", quoted(c.postmaster)},
     {"run_as", quoted(c.run_as)}, {"spool_directory", quoted(c.spool_directory)}, {"log_directory", quoted(c.log_directory)},
     {"run_directory", quoted(c.run_directory)}, {"listeners", groups_text(c.listeners, listener_text)},
     {"tls", tls_text(c.tls)}, {"auth", auth_text(c.auth)},
     {"submission", submission_text(c.submission)},
-    {"domains", domains_text(c.domains)}, {"relay_from", quoted_list(c.relay_from)}, {"limits", limits_text(c)},
-    {"smtp", group_text({{"bare_newline", word_of("smtp.bare_newline", c.bare_newline)}})},
+    {"access", clients_text(c.access)}, {"domains", domains_text(c.domains)}, {"relay_from", quoted_list(c.relay_from)},
+    {"relay_deny", quoted_list(c.relay_deny)}, {"relay_authenticated", yes_or_no(c.relay_authenticated)},
+    {"odmr", c.odmr.empty() ? "" : groups_text(c.odmr, odmr_text)}, {"pickup", c.pickups.empty() ? "" : groups_text(c.pickups, pickup_text)}, {"limits", limits_text(c)},
+    {"smtp", group_text({{"reverse_dns", yes_or_no(c.reverse_dns)}, {"bare_newline", word_of("smtp.bare_newline", c.bare_newline)}})},
+    {"smart_host", quoted_list(c.smart_host)}, {"direct_first", yes_or_no(c.direct_first)},
     {"transports", transports_text(c.transports)},
-    {"tls_policy", c.tls_policies.empty() ? "" : groups_text(c.tls_policies, policy_text)}, {"routes", groups_text(c.routes, route_text)}, {"aliases", quoted(c.aliases)},
+    {"tls_policy", c.tls_policies.empty() ? "" : groups_text(c.tls_policies, policy_text)}, {"routes", groups_text(c.routes, route_text)},
+    {"domain_settings", c.domain_settings.empty() ? "" : groups_text(c.domain_settings, domain_settings_text)},
+    {"ldap", c.ldap.empty() ? "" : ldap_text(c.ldap)}, {"aliases", quoted(c.aliases)}, {"alias_look_ups", quoted_list(c.alias_look_ups)},
     {"recipient_delimiter", quoted(c.recipient_delimiter)}, {"trusted_users", quoted_list(c.trusted_users)},
     {"sendmail", group_text({{"extract_addresses_remove_arguments", fmt::format("{}", c.extract_addresses_remove_arguments)}})},
     {"retry", groups_text(c.retry, retry_text)}, {"delay_warning", duration_text(c.delay_warning)},
@@ -212,9 +188,12 @@ std::string describe(const Config& c) {
     {"bounce_copy_to", quoted(c.bounces.copy_to)}, {"bounce_templates", quoted(c.bounces.templates)},
     {"badmail_directory", quoted(c.bounces.badmail)},
     {"dns", group_text({{"servers", quoted_list(c.dns.servers)}, {"timeout", duration_text(c.dns.timeout)}, {"attempts", std::to_string(c.dns.attempts)}})},
-    {"log", group_text({{"format", word_of("log.format", c.log_format)}, {"journal", fmt::format("{}", c.log_journal)}})},
+    {"log", group_text({{"format", word_of("log.format", c.log_format)}, {"journal", fmt::format("{}", c.log_journal)},
+                        {"connections", yes_or_no(c.log_connections)}, {"w3c", yes_or_no(c.w3c)}, {"w3c_fields", c.w3c_fields.empty() ? "" : quoted_list(c.w3c_fields)}})},
+    {"control", group_text({{"admins", quoted_list(c.control_admins)}, {"readers", quoted_list(c.control_readers)}})},
     {"metrics", c.metrics_listen.empty() ? "" : group_text({{"listen", quoted(c.metrics_listen)}})},
     {"spool", group_text({{"segment_size", size_text(c.spool_segment_size)}, {"reserve", size_text(c.spool_reserve)}})},
+    {"mail_processes", std::to_string(c.mail_processes)}, {"system_calls", word_of("system_calls", c.system_calls)},
     {"deliver", group_text({{"agents", std::to_string(c.deliver_agents)}})}, {"shutdown_grace", duration_text(c.shutdown_grace)}};
   std::string out;
   for (const auto& [name, value] : lines) {

@@ -9,6 +9,7 @@
 
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "config/instance.hpp"
 #include "config/match.hpp"
 #include "config/reader.hpp"
 
@@ -76,6 +77,8 @@ std::expected<std::vector<Source>, Problems> read_sources(const std::string& pat
 
 MachineFacts machine_facts(const std::vector<Source>& sources) {
   MachineFacts facts;
+  facts.instance = used_instance();
+  if (facts.instance.empty() && !sources.empty()) facts.instance = instance_of(sources.front().file);
   if (!gives(sources, "host_name")) {
     auto name = canonical_domain(ask_host_name());
     if (name) facts.host_name = *name;

@@ -57,6 +57,7 @@ Result<std::string> canonical_domain(std::string_view text) {
     auto literal = canonical_literal(text);
     return literal ? Result<std::string>(*literal) : bad("write an address literal as \"[192.0.2.1]\" or \"[IPv6:2001:db8::1]\"");
   }
+  if (has_control(text)) return bad("it holds a control character");       // a C string would end at a NUL
   auto name = to_a_labels(text.ends_with('.') ? text.substr(0, text.size() - 1) : text);
   if (!name) return bad(name.error().text());
   if (name->empty()) return bad("it is empty");
@@ -122,8 +123,9 @@ Result<Network::Bits> Network::parse_address(std::string_view text) {
   Bits bits{};
   std::string address(text);
   in_addr v4{};
-  if (inet_pton(AF_INET6, address.c_str(), bits.data()) == 1) return bits;
-  if (inet_pton(AF_INET, address.c_str(), &v4) != 1) {
+  bool whole = text.find('\0') == std::string_view::npos;     // a C string would end there
+  if (whole && inet_pton(AF_INET6, address.c_str(), bits.data()) == 1) return bits;
+  if (!whole || inet_pton(AF_INET, address.c_str(), &v4) != 1) {
     return fail(Fault::invalid, fmt::format("\"{}\" is no IPv4 or IPv6 address", escape(text, 60)));
   }
   bits[10] = bits[11] = 0xff;

@@ -29,7 +29,7 @@ std::optional<std::string> canonical_address(std::string_view text) {
   std::array<char, INET6_ADDRSTRLEN> out{};
   std::string address(text);
   int family = address.find(':') == std::string::npos ? AF_INET : AF_INET6;
-  if (inet_pton(family, address.c_str(), bytes.data()) != 1 ||
+  if (text.find('\0') != std::string_view::npos || inet_pton(family, address.c_str(), bytes.data()) != 1 ||
       inet_ntop(family, bytes.data(), out.data(), out.size()) == nullptr)
     return std::nullopt;
   return std::string(out.data());
@@ -50,7 +50,7 @@ std::string NextHop::text(std::uint16_t fallback_port) const {
 Result<NextHop> parse_next_hop(std::string_view text) {
   NextHop hop;
   if (has_control(text)) return no_host(text);
-  if (text.starts_with("unix:")) {
+  if (text.starts_with("unix:") && !is_number(text.substr(5))) {      // "unix:25" is a host that is called unix
     hop.kind = NextHopKind::unix_socket;
     hop.name = text.substr(5);
     if (hop.name.empty()) return fail(Fault::invalid, "a path must follow \"unix:\"");

@@ -143,6 +143,7 @@ static std::string fingerprint_of(const std::vector<Source>& sources, const Mach
   add(facts.host_name);
   add(facts.mail_name);
   add(facts.aliases);
+  if (!facts.instance.empty()) add(facts.instance);
   std::uint64_t start = 0;
   for (char octet : crypto::digest(crypto::Hash::sha256, all).substr(0, 8)) start = start << 8 | static_cast<unsigned char>(octet);
   return hex_encode(start);
@@ -156,6 +157,10 @@ std::expected<ConfigPtr, Problems> parse(const std::vector<Source>& sources, con
   reader.config.fingerprint = fingerprint_of(sources, facts);
   reader.defaults("");
   reader.config.aliases = facts.aliases;
+  reader.config.instance = facts.instance;
+  if (!facts.instance.empty()) {
+    for (std::string* directory : {&reader.config.spool_directory, &reader.config.log_directory, &reader.config.run_directory}) *directory += "-" + facts.instance;
+  }
   bool complete = true;
   for (const Source& source : sources) {
     std::size_t before = reader.problems.size();

@@ -17,6 +17,7 @@ struct MachineFacts {
   std::string host_name = "localhost";           // fully qualified
   std::string mail_name;                         // of /etc/mailname; "" for host_name's
   std::string aliases;                           // "/etc/aliases" if it exists, else ""
+  std::string instance{};                        // config/instance.hpp
 };
 
 // All mistakes of all sources, in their order. `sources` is not empty; the first is the main file, whose directory

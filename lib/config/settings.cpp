@@ -52,13 +52,15 @@ std::string unknown_setting(std::string_view group_path, std::string_view name) 
   std::string text = fmt::format("unknown setting \"{}\"{}", escape(name, 60), where);
   std::vector<std::string> candidates = names_in(group_path);
   if (auto near = nearest(name, candidates)) return fmt::format("{} (did you mean \"{}\"?)", text, *near);
-  for (const Setting& setting : settings_table) {       // right name, wrong group
+  const Setting* elsewhere = nullptr;                   // right name, wrong group: the one that is least deep
+  auto depth = [](std::string_view path) { return std::ranges::count(path, '.'); };
+  for (const Setting& setting : settings_table) {
     auto dot = setting.path.rfind('.');
-    if (dot != std::string_view::npos && iequals(setting.path.substr(dot + 1), name)) {
-      return fmt::format("{} (did you mean \"{}\"?)", text, setting.path);
-    }
+    bool same = dot != std::string_view::npos && iequals(setting.path.substr(dot + 1), name);
+    bool listed = setting.path.find("[]") != std::string_view::npos;
+    if (same && (elsewhere == nullptr || (depth(setting.path) < depth(elsewhere->path) && !listed))) elsewhere = &setting;
   }
-  return text;
+  return elsewhere == nullptr ? text : fmt::format("{} (did you mean \"{}\"?)", text, elsewhere->path);
 }
 
 }  // namespace mansio::config

@@ -10,6 +10,15 @@ inline CertificateFiles& first_certificate(Config& c) {
   return c.tls.certificates.front();
 }
 
+inline ClientRules& access_of(Config& c) {
+  auto& rules = c.listeners.back().access;
+  return rules ? *rules : rules.emplace();
+}
+inline ClientRules& relay_of(Config& c) {
+  auto& rules = c.listeners.back().relay;
+  return rules ? *rules : rules.emplace();
+}
+
 inline constexpr auto listening_rows = std::to_array<Setting>({
   {.path = "listeners[].address", .fallback = "\"*\"",
    .doc = "An IPv4 or IPv6 address, \"*\" for all of them, or \"unix:\" and a path.",
@@ -17,9 +26,10 @@ inline constexpr auto listening_rows = std::to_array<Setting>({
   {.path = "listeners[].port", .type = Type::integer, .fallback = "25", .least = 0, .most = 65535,
    .doc = "The port. 0 takes a free one.",
    .store = [](C& c, const V& v) { c.listeners.back().port = v.port(); }},
-  {.path = "listeners[].role", .type = Type::word, .fallback = "\"relay\"", .words = "relay submission lmtp",
+  {.path = "listeners[].role", .type = Type::word, .fallback = "\"relay\"", .words = "relay submission lmtp odmr",
    .doc = "\"relay\" takes mail from other servers. \"submission\" takes it from users that log in, or that may open its "
-          "unix socket. \"lmtp\" speaks LMTP, on a unix socket or a loopback address only.",
+          "unix socket. \"lmtp\" speaks LMTP, on a unix socket or a loopback address only. \"odmr\" gives waiting mail to who "
+          "logs in and asks for it, see MAIL THAT IS FETCHED.",
    .store = [](C& c, const V& v) { c.listeners.back().role = static_cast<Role>(v.number); }},
   {.path = "listeners[].tls", .type = Type::word, .note = "see TLS", .words = "none starttls required implicit",
    .doc = "\"starttls\" offers TLS, \"required\" takes no mail and no log-in without it, \"implicit\" begins with it, as on "
@@ -40,9 +50,57 @@ inline constexpr auto listening_rows = std::to_array<Setting>({
   {.path = "listeners[].ask_certificate", .type = Type::boolean, .fallback = "false",
    .doc = "Whether clients are asked for a certificate. One that can't be verified is noted in the log and counts as none.",
    .store = [](C& c, const V& v) { c.listeners.back().ask_certificate = v.flag(); }},
-  {.path = "listeners[].auth", .type = Type::boolean, .note = "true for submission when auth.users is given, else false",
-   .doc = "Whether clients may log in. A submission listener on an address needs it: nobody else may send there.",
+  {.path = "listeners[].auth", .type = Type::boolean, .note = "true where users send or must log in, and there are users; else false",
+   .doc = "Whether clients may log in. A submission listener on an address needs it, unless auth_required is false.",
    .store = [](C& c, const V& v) { c.listeners.back().auth = v.flag(); }},
+  {.path = "listeners[].auth_required", .type = Type::boolean, .note = "true for submission on an address, else false",
+   .doc = "Whether clients must log in before they send. False on a submission listener lets those of relay_from send without.",
+   .store = [](C& c, const V& v) { c.listeners.back().auth_required = v.flag(); }},
+  {.path = "listeners[].auth_mechanisms", .type = Type::names, .note = "auth.mechanisms",
+   .doc = "The SASL mechanisms of this listener, instead of auth.mechanisms. See LOGGING IN.",
+   .store = [](C& c, const V& v) { c.listeners.back().auth_mechanisms = v.names; }},
+  {.path = "listeners[].access.allow", .type = Type::names, .note = "access.allow",
+   .doc = "The clients that may connect to this listener, instead of access.allow.",
+   .store = [](C& c, const V& v) { access_of(c).allow = v.names; }},
+  {.path = "listeners[].access.deny", .type = Type::names, .note = "access.deny",
+   .doc = "The clients that may not, instead of access.deny.",
+   .store = [](C& c, const V& v) { access_of(c).deny = v.names; }},
+  {.path = "listeners[].relay_from", .type = Type::names, .note = "relay_from",
+   .doc = "The clients that may send mail to anywhere through this listener, instead of relay_from.",
+   .store = [](C& c, const V& v) { relay_of(c).allow = v.names; }},
+  {.path = "listeners[].relay_deny", .type = Type::names, .note = "relay_deny",
+   .doc = "Those that may not, instead of relay_deny.",
+   .store = [](C& c, const V& v) { relay_of(c).deny = v.names; }},
+  {.path = "listeners[].limits.connections", .type = Type::integer, .note = "no limit of its own", .least = 1, .most = 1000000,
+   .doc = "Connections at once to this listener. Those of all listeners together stay below limits.connections.",
+   .store = [](C& c, const V& v) { c.listeners.back().limits.connections = v.count(); }},
+  {.path = "listeners[].limits.connections_per_client", .type = Type::integer, .note = "limits.connections_per_client", .least = 1, .most = 1000000,
+   .doc = "Connections at once from one client address to this listener.",
+   .store = [](C& c, const V& v) { c.listeners.back().limits.connections_per_client = v.count(); }},
+  {.path = "listeners[].limits.messages_per_connection", .type = Type::integer, .note = "limits.messages_per_connection", .least = 1, .most = 1000000,
+   .doc = "Messages in one connection.",
+   .store = [](C& c, const V& v) { c.listeners.back().limits.messages_per_connection = v.count(); }},
+  {.path = "listeners[].limits.recipients", .type = Type::integer, .note = "limits.recipients", .least = 1, .most = 1000000,
+   .doc = "Recipients of one message.",
+   .store = [](C& c, const V& v) { c.listeners.back().limits.recipients = v.count(); }},
+  {.path = "listeners[].limits.message_size", .type = Type::size, .note = "limits.message_size", .least = kib, .most = 1024 * gib,
+   .doc = "The largest message.",
+   .store = [](C& c, const V& v) { c.listeners.back().limits.message_size = v.size(); }},
+  {.path = "listeners[].limits.session_size", .type = Type::size, .note = "limits.session_size", .least = kib, .most = 1024 * gib,
+   .doc = "Bytes of all messages of one connection together.",
+   .store = [](C& c, const V& v) { c.listeners.back().limits.session_size = v.size(); }},
+  {.path = "listeners[].limits.command_timeout", .type = Type::duration, .note = "limits.command_timeout", .least = second, .most = day,
+   .doc = "How long a client may take to send its next command.",
+   .store = [](C& c, const V& v) { c.listeners.back().limits.command_timeout = v.duration(); }},
+  {.path = "listeners[].limits.data_timeout", .type = Type::duration, .note = "limits.data_timeout", .least = second, .most = day,
+   .doc = "How long a client may be silent inside a message.",
+   .store = [](C& c, const V& v) { c.listeners.back().limits.data_timeout = v.duration(); }},
+  {.path = "listeners[].log_connections", .type = Type::boolean, .note = "log.connections",
+   .doc = "Whether the log has a line for each connection to this listener.",
+   .store = [](C& c, const V& v) { c.listeners.back().log_connections = v.flag(); }},
+  {.path = "listeners[].w3c", .type = Type::boolean, .note = "log.w3c",
+   .doc = "Whether what happens at this listener is in w3clog.",
+   .store = [](C& c, const V& v) { c.listeners.back().w3c = v.flag(); }},
 
   {.path = "tls.certificate", .type = Type::path, .note = "none, so listeners have no TLS",
    .doc = "The certificate of this server and those that lead to its authority, PEM. A file that changes is read again.",
@@ -91,7 +149,7 @@ inline constexpr auto listening_rows = std::to_array<Setting>({
    }},
   {.path = "auth.mechanisms", .type = Type::names, .note = "all that these users can log in with, except EXTERNAL",
    .doc = "The SASL mechanisms to offer. PLAIN and LOGIN go with all users, the SCRAM ones with a file of users, OAUTHBEARER "
-          "and XOAUTH2 with Dovecot, EXTERNAL with auth.certificates.",
+          "and XOAUTH2 with Dovecot, EXTERNAL with auth.certificates, GSSAPI with auth.kerberos.keytab.",
    .store = [](C& c, const V& v) { c.auth.mechanisms = v.names; }},
   {.path = "auth.clear_text", .type = Type::boolean, .fallback = "false",
    .doc = "Whether passwords may be sent without TLS, with PLAIN, LOGIN, OAUTHBEARER and XOAUTH2. Then others can read them.",
@@ -105,13 +163,23 @@ inline constexpr auto listening_rows = std::to_array<Setting>({
   {.path = "auth.delay", .type = Type::duration, .fallback = "\"1s\"", .least = 0, .most = 16 * second,
    .doc = "How long a client waits for the answer to a failed log-in. It doubles with each one, up to 16 seconds.",
    .store = [](C& c, const V& v) { c.auth.delay = v.duration(); }},
+  {.path = "auth.kerberos.keytab", .type = Type::path, .note = "none, so there is no GSSAPI",
+   .doc = "The keys of this server in its Kerberos realm, for the mechanism GSSAPI. A file that everybody may read is not used. See LOGGING IN.",
+   .store = [](C& c, const V& v) { c.auth.kerberos.keytab = v.text; }},
+  {.path = "auth.kerberos.principal", .note = "any that the keytab has a key of",
+   .doc = "The name of this server there, such as \"smtp/mail.example.org@EXAMPLE.ORG\".",
+   .store = [](C& c, const V& v) { c.auth.kerberos.principal = v.text; }},
+  {.path = "auth.kerberos.realms", .type = Type::names, .note = "the realm of the keytab's first entry",
+   .doc = "Realms whose users are known by their name alone. Users of other realms are refused.",
+   .store = [](C& c, const V& v) { c.auth.kerberos.realms = v.names; }},
 
   {.path = "submission.hide_client", .type = Type::boolean, .fallback = "true",
    .doc = "Whether the name and address of the client are left out of the Received line of submitted mail.",
    .store = [](C& c, const V& v) { c.submission.hide_client = v.flag(); }},
   {.path = "submission.masquerade", .type = Type::names, .fallback = "[ ]",
    .doc = "Domains. An address in a domain below one of them is written as if it were in that one: user@host.example.org "
-          "becomes user@example.org. The first that fits counts. See SUBMISSION.",
+          "becomes user@example.org. The first that fits counts. A domain without a dot, such as the short name of a machine, "
+          "becomes the first of the list. See SUBMISSION.",
    .store = [](C& c, const V& v) { c.submission.masquerade = v.names; }},
   {.path = "submission.senders", .type = Type::choice, .fallback = "\"any\"", .words = "any own file:PATH",
    .doc = "The addresses that a user who has logged in may send from, in the envelope and in From: any, its own alone, or "

@@ -2,6 +2,8 @@
 #pragma once
 #include <algorithm>
 
+#include "config/settings_access.hpp"
+#include "config/settings_domains.hpp"
 #include "config/settings_listening.hpp"
 #include "config/settings_machine.hpp"
 #include "config/settings_mail.hpp"
@@ -23,6 +25,13 @@ inline constexpr Container container_table[] = {
   {"domains.alias[]", [](C& c, const std::string&) { c.domains.alias.emplace_back(); }},
   {"transports.*", [](C& c, const std::string& name) { c.transports.emplace_back().name = name; }},
   {"tls_policy[]", [](C& c, const std::string&) { c.tls_policies.emplace_back(); }},
+  {"domain_settings[]", [](C& c, const std::string&) { c.domain_settings.emplace_back(); }},
+  {"ldap.*", [](C& c, const std::string& name) { c.ldap.emplace_back().name = name; }},
+  {"odmr[]", [](C& c, const std::string&) { c.odmr.emplace_back(); }},
+  {"pickup[]", [](C& c, const std::string&) {
+     std::string setting = "pickup[" + std::to_string(c.pickups.size()) + "]";
+     c.pickups.emplace_back().setting = std::move(setting);
+   }},
   {"routes[]", [](C& c, const std::string&) { c.routes.emplace_back(); }},
   {"retry[]", [](C& c, const std::string&) { c.retry.emplace_back(); }},
 };
@@ -36,7 +45,8 @@ constexpr auto joined(const std::array<Setting, N>&... groups) {
 }
 
 inline constexpr auto settings_table =
-    joined(naming_rows, listening_rows, accepting_rows, transport_rows, routing_rows, process_rows);
+    joined(naming_rows, listening_rows, access_rows, accepting_rows, smart_host_rows, transport_rows, domain_rows, routing_rows, ldap_rows,
+           process_rows);
 
 }  // namespace rows
 

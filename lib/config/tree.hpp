@@ -20,13 +20,18 @@ struct Source {
 
 enum class NodeKind : std::uint8_t { boolean, integer, real, string, list, group };   // list: [ ] or ( )
 
+struct NamedNode;                                // a type of its own, for a std::pair must have whole parts
 struct Node {
   NodeKind kind = NodeKind::group;
   Place place;
   std::string text;                              // string
   std::int64_t number = 0;                       // integer
   bool flag = false;                             // boolean
-  std::vector<std::pair<std::string, Node>> children;   // group: by name; list: names are empty
+  std::vector<NamedNode> children;               // group: by name; list: names are empty
+};
+struct NamedNode {
+  std::string first;
+  Node second;
 };
 
 // The group that the file is. Mistakes are added to `problems`; after a mistake of syntax the group is empty.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "config/directory.hpp"
 #include "config/retry.hpp"
 
 namespace mansio::config {
@@ -118,6 +119,11 @@ Result<Value> read_users(const Setting& setting, const Node& node, const std::st
     value.users.kind = UsersKind::system;
     return value;
   }
+  if (node.text.starts_with(ldap_prefix) && node.text.size() > ldap_prefix.size()) {
+    value.users.kind = UsersKind::ldap;
+    value.users.ldap = node.text.substr(ldap_prefix.size());
+    return value;
+  }
   if (!node.text.starts_with(passwd_file_prefix) || node.text.size() == passwd_file_prefix.size()) return expected_instead(setting, node);
   value.users.kind = UsersKind::passwd_file;
   value.users.passwd_file = resolve_path(node.text.substr(passwd_file_prefix.size()), directory);
@@ -150,7 +156,7 @@ std::string describe_type(const Setting& setting) {
     case Type::duration: return range("a duration such as \"15m\"");
     case Type::names: return "a list of names [ \"a\", \"b\" ]";
     case Type::path: return "a path in quotes";
-    case Type::users: return "\"system\", \"passwd-file:PATH\" or a list of local parts";
+    case Type::users: return "\"system\", \"passwd-file:PATH\", \"ldap:NAME\" or a list of local parts";
     case Type::schedule: return "a schedule such as \"15m for 2h, 6h until 4d\"";
     case Type::word:
     case Type::choice: break;

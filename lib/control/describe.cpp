@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "queue/schedule.hpp"
+#include "config/places.hpp"
+#include "config/retry.hpp"
 
 namespace mansio::control {
 namespace {
@@ -48,15 +49,11 @@ Json detail_of(const mail::Recipient& recipient, const spool::RecipientProgress&
   return out;
 }
 
-// When the last of the waiting recipients' schedules ends.
-Time expiry(const spool::Message& message, const config::Config& config) {
-  Time last = message.envelope.received;
-  for (std::size_t i = 0; i < message.envelope.recipients.size(); ++i) {
-    if (message.progress.recipients[i].settled()) continue;
-    const config::RetryRule* rule = queue::rule_for(config.retry, message.envelope.recipients[i].address.domain().key());
-    if (rule != nullptr) last = std::max(last, message.envelope.received + rule->schedule.back().until);
-  }
-  return last;
+// By which rules a recipient waits, as far as it is known without asking the routes.
+queue::WaitingRules rules_of(const spool::Message& message, std::size_t i, const route::Tables& tables) {
+  const spool::RecipientProgress& progress = message.progress.recipients[i];
+  if (!progress.route.empty()) return queue::waiting_rules(tables, progress.domain, progress.route);
+  return queue::waiting_rules(tables, message.envelope.recipients[i].address.domain().key(), {});
 }
 
 }  // namespace
@@ -110,15 +107,41 @@ void describe_standing(const QueueWalk::Found& found, Json& out) {
   out["closed_why"] = found.standing.why;
 }
 
-void describe_detail(const QueueWalk::Found& found, const config::Config& config, Json& out) {
+Json describe_waiting(const queue::WaitingRules& rules, const config::Config& config, Time arrived) {
+  Json out;
+  out["schedule"] = config::format_schedule(*rules.schedule);
+  out["setting"] = rules.schedule_setting();
+  out["place"] = config::place_of(config, rules.schedule_setting());
+  out["expires"] = seconds_of(rules.expires(arrived));
+  out["delay_warning"] = rules.delay_warning.count() / 1000;
+  out["warning_setting"] = rules.warning_setting();
+  out["warning_place"] = config::place_of(config, rules.warning_setting());
+  return out;
+}
+
+void describe_detail(const QueueWalk::Found& found, const route::Tables& tables, Json& out) {
   const spool::Message& message = *found.message;
   const mail::Envelope& envelope = message.envelope;
   Json recipients = Json::array();
-  for (std::size_t i = 0; i < envelope.recipients.size(); ++i) recipients.push_back(detail_of(envelope.recipients[i], message.progress.recipients[i]));
+  Time last = envelope.received;
+  bool warned = false;
+  for (std::size_t i = 0; i < envelope.recipients.size(); ++i) {
+    const spool::RecipientProgress& progress = message.progress.recipients[i];
+    Json one = detail_of(envelope.recipients[i], progress);
+    warned = warned || progress.warned;
+    if (!progress.settled()) {
+      queue::WaitingRules rules = rules_of(message, i, tables);
+      last = std::max(last, rules.expires(envelope.received));
+      one["retry"] = describe_waiting(rules, *tables.config, envelope.received);
+      one["warned"] = progress.warned;
+      add(one, "route", progress.route);
+    }
+    recipients.push_back(std::move(one));
+  }
   out["recipients"] = std::move(recipients);
   out["received"] = seconds_of(envelope.received);
-  out["expires"] = seconds_of(expiry(message, config));
-  out["delay_warned"] = message.progress.delay_warned;
+  out["expires"] = seconds_of(last);
+  out["delay_warned"] = warned || message.progress.delay_warned;
   out["smtputf8"] = envelope.smtputf8;
   add(out, "protocol", envelope.protocol);
   add(out, "client_address", envelope.client_address);
@@ -129,6 +152,19 @@ void describe_detail(const QueueWalk::Found& found, const config::Config& config
   add(out, "reply_to_id", envelope.reply_to_id);
   add(out, "envid", envelope.envid);
   add(out, "body", name_of(envelope.body));
+}
+
+void IdLines::add(std::string id, std::string& out) {
+  constexpr std::size_t ids_in_a_line = 500;
+  ids_.push_back(std::move(id));
+  if (ids_.size() == ids_in_a_line) flush(out);
+}
+
+void IdLines::flush(std::string& out) {
+  if (ids_.empty()) return;
+  nlohmann::json line;
+  line["ids"] = std::exchange(ids_, {});
+  out += line_of(line);
 }
 
 }  // namespace mansio::control

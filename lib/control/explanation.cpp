@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "config/places.hpp"
 #include "config/retry.hpp"
+#include "control/describe.hpp"
 #include "control/status.hpp"
 #include "queue/schedule.hpp"
 
@@ -83,19 +84,15 @@ Explanation::Json Explanation::describe(const route::Destination& destination) c
   return out;
 }
 
-// The schedule of a recipient's domain, and what it comes to for a message that arrived at `arrived`.
+// By which rules it waits, and what these come to for a message that arrived at `arrived`. `domain`: of who leads nowhere.
 Explanation::Json Explanation::retry(const mail::Domain& domain, Time arrived, Time now) const {
   constexpr int most_times = 6;
-  Json out;
-  const config::RetryRule* rule = queue::rule_for(config_->retry, domain.key());
-  if (rule == nullptr) return out;
-  out["schedule"] = config::format_schedule(rule->schedule);
-  out["place"] = place_of(fmt::format("retry[{}]", rule - config_->retry.data()));
-  out["expires"] = unix_seconds(arrived + rule->schedule.back().until);
+  auto rules = queue::waiting_rules(router_->tables(), waits_for_.empty() ? domain.key() : waits_for_, waits_by_);
+  Json out = describe_waiting(rules, *config_, arrived);
   Json times = Json::array();
   std::optional<Time> at = now;
   for (int i = 0; i < most_times; ++i) {
-    at = queue::next_attempt(rule->schedule, arrived, *at);
+    at = queue::next_attempt(*rules.schedule, arrived, *at);
     if (!at) break;
     times.push_back(unix_seconds(*at));
   }
@@ -116,12 +113,17 @@ event::Task<Explanation::Json> Explanation::plan(mail::Address address, std::str
   for (const route::Step& step : steps) {
     if (out["steps"].size() < most_places_shown * 4) out["steps"].push_back(describe(step));
   }
+  waits_for_ = resolution.destinations.empty() ? std::string() : resolution.destinations.front().address.domain().key();
+  waits_by_ = resolution.destinations.empty() ? std::string() : resolution.destinations.front().route;
   for (route::Destination& destination : resolution.destinations) {
     if (out["destinations"].size() == most_places_shown) break;
     bool remote = destination.kind == route::DestinationKind::remote;
     const config::Transport* other = remote && !transport.empty() ? config_->transport(transport) : nullptr;
     if (other != nullptr) destination.transport = std::shared_ptr<const config::Transport>(config_, other);
     Json one = describe(destination);
+    auto rules = queue::waiting_rules(router_->tables(), destination.address.domain().key(), destination.route);
+    one["schedule"] = config::format_schedule(*rules.schedule);
+    one["schedule_place"] = place_of(rules.schedule_setting());
     if (other != nullptr) one["rerouted"] = true;
     std::optional<std::size_t> index;
     if (remote) index = co_await site(&destination, &sender_again);

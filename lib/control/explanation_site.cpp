@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "config/places.hpp"
 #include "control/explanation.hpp"
 #include "control/status.hpp"
 
@@ -17,7 +18,7 @@ constexpr const char* tls_words[] = {"none", "opportunistic", "required", "verif
 event::Task<std::optional<std::size_t>> Explanation::site(const route::Destination* destination, const std::string* sender) {
   auto transport = destination->transport;
   const mail::Domain domain = destination->address.domain();
-  std::string hop = transport->name + " " + domain.key();
+  std::string hop = transport->key() + " " + domain.key();
   if (auto known = known_.find(hop); known != known_.end()) co_return known->second;
   if (sites_.size() >= most_sites_shown) co_return std::nullopt;
   std::size_t index = sites_.size();
@@ -27,10 +28,11 @@ event::Task<std::optional<std::size_t>> Explanation::site(const route::Destinati
   auto found = co_await queue_.finder.find(transport, std::move(asked));
   Json out;
   out["transport"] = transport->name;
+  if (!transport->variant.empty() && transport->group < config_->domain_settings.size()) out["settings_place"] = place_of(fmt::format("domain_settings[{}]", transport->group));
   out["domain"] = domain.key();
   out["key"] = found.site.key;
   out["status"] = describe_status(found.status);
-  out["by_mx"] = transport->hosts.empty();
+  out["by_mx"] = transport->by_mx();
   Json list = co_await hosts(transport, &found.site);
   out["hosts"] = std::move(list);
   out["tls"] = describe_tls(*transport, domain);
@@ -65,6 +67,13 @@ event::Task<Explanation::Json> Explanation::hosts(std::shared_ptr<const config::
   co_return out;
 }
 
+// Which setting decides: that of the group of domain_settings, if it is given there, or the transport's.
+std::string Explanation::setting_of(const config::Transport& transport, std::string_view leaf) const {
+  std::string of_group = fmt::format("domain_settings[{}].{}", transport.group, leaf);
+  bool by_group = !transport.variant.empty() && config_->places && config_->places->has(of_group);
+  return by_group ? of_group : fmt::format("transports.{}.{}", transport.name, leaf);
+}
+
 Explanation::Json Explanation::describe_tls(const config::Transport& transport, const mail::Domain& domain) const {
   Json out;
   auto demand = queue_.remote.demand(config_, transport, domain);
@@ -72,7 +81,7 @@ Explanation::Json Explanation::describe_tls(const config::Transport& transport, 
   if (transport.tls_implicit) out["implicit"] = true;
   if (!demand.names.empty()) out["names"] = demand.names;
   out["by"] = demand.by_policy ? "tls_policy" : "transport";
-  out["place"] = place_of("transports." + transport.name + ".tls");
+  out["place"] = place_of(setting_of(transport, "tls"));
   if (!demand.by_policy) return out;
   for (std::size_t i = 0; i < config_->tls_policies.size(); ++i) {
     if (!config::DomainList(config_->tls_policies[i].domains).matches(domain.key())) continue;
@@ -87,7 +96,7 @@ Explanation::Json Explanation::describe_login(const config::Transport& transport
   Json out;
   if (transport.credentials.empty() || site.hosts.empty()) return out;
   out["file"] = transport.credentials;
-  out["place"] = place_of("transports." + transport.name + ".credentials");
+  out["place"] = place_of(setting_of(transport, "credentials"));
   std::optional<mail::Address> from;
   if (auto parsed = mail::Address::parse(sender)) from = std::move(*parsed);
   auto login = queue_.remote.find_login(transport, site.hosts.front(), from);
@@ -142,6 +151,8 @@ Explanation::Json Explanation::state(const route::Destination& destination, cons
   if (pause == nullptr) pause = pauses.of_domain(destination.address.domain().key());
   if (pause == nullptr && !key.empty()) pause = pauses.of_site(key);
   if (pause != nullptr) out["paused"] = pause_object(*pause);
+  const std::string& domain = destination.address.domain().key();
+  if (queue_.is_held(domain)) out["held"] = domain;       // until it is fetched
   return out;
 }
 

@@ -29,7 +29,7 @@ struct Facts {
     Time expires{};
   };
 
-  std::string version, config_file, spool_directory, log_directory;
+  std::string version, instance, config_file, spool_directory, log_directory;
   int pid = 0;                     // of the parent
   Time started{};
   std::uint64_t reserve = 0;       // octets of the spool's file system that are kept free

@@ -29,6 +29,10 @@ Follower::Follower(smtp::Tracing& tracing, std::string_view target)
 
 Follower::~Follower() { tracing_.leave(this); }
 
+std::optional<std::uint64_t> Follower::session_number(std::string_view target) {
+  return is_session_id(target) ? parse_number(target.substr(1)) : std::nullopt;
+}
+
 bool Follower::wants(const smtp::Conversation& conversation, const smtp::Tracing::About& about) {
   if (most_ && begun_ >= *most_) return false;
   if (is_session_) return conversation.id() == target_;

@@ -25,6 +25,8 @@ class Follower final : public smtp::Tracing::Follower {
   bool wants(const smtp::Conversation& conversation, const smtp::Tracing::About& about) override;
   void hear(const smtp::Conversation& conversation, smtp::Heard what, std::string_view text) override;
 
+  // 27 of "i27" and "o27"; nothing of what is no session's id.
+  static std::optional<std::uint64_t> session_number(std::string_view target);
   bool is_session() const noexcept { return is_session_; }
   // JSON objects, a line each, all that wait; "" when there is nothing new.
   std::string take();

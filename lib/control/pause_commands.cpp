@@ -90,6 +90,10 @@ event::Task<> Session::pause() {
     end(std::move(last));
     co_return;
   }
+  if (!caller_.admin) {          // readers see what is paused
+    deny("control.admins");
+    co_return;
+  }
   auto asked = asked_pause();
   std::string problem = asked ? std::string() : asked.error().text();
   if (asked && asked->what == queue::Pause::What::listener && services_.facts) {

@@ -46,7 +46,7 @@ std::string transports_text(const config::Config& config) {
 }  // namespace
 
 bool Session::may_see(const spool::Message& message) const {
-  return caller_.admin || (!caller_.user.empty() && message.envelope.user == caller_.user);
+  return caller_.reader || (!caller_.user.empty() && message.envelope.user == caller_.user);
 }
 
 // A million ids take a while to sort.
@@ -84,7 +84,7 @@ event::Task<> Session::queue_list() {
 event::Task<> Session::queue_count() {
   std::size_t count = queue_.spool.messages();
   bool complete = !queue_.spool.recovering();
-  if (!caller_.admin) {
+  if (!caller_.reader) {
     count = 0;
     auto ids = queue_.spool.ids();
     for (const auto& id : ids) {

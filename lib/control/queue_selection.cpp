@@ -8,30 +8,6 @@
 #include "control/session.hpp"
 
 namespace mansio::control {
-namespace {
-
-constexpr std::size_t ids_in_a_line = 500;
-
-// Ids alone, for who has seen enough: {"ids":["…", …]}.
-class IdLines {
- public:
-  void add(const spool::QueueId& id, std::string& out) {
-    ids_.push_back(id.text());
-    if (ids_.size() == ids_in_a_line) flush(out);
-  }
-  void flush(std::string& out) {
-    if (ids_.empty()) return;
-    nlohmann::json line;
-    line["ids"] = std::exchange(ids_, {});
-    out += line_of(line);
-  }
-
- private:
-  std::vector<std::string> ids_;
-};
-
-}  // namespace
-
 Result<Selection> Session::selection() const {
   auto filter = request_.find("filter");
   return filter == request_.end() ? Selection() : Selection::parse(*filter);
@@ -48,13 +24,13 @@ event::Task<> Session::queue_select() {
   std::size_t limit = number_of("limit").value_or(all), in_full = number_of("in_full").value_or(all), told = 0;
   bool detail = flag_of("detail"), progress = flag_of("progress");
   Time now = std::chrono::system_clock::now();
-  auto config = queue_.config();
+  auto router = queue_.router();
   QueueWalk walk(queue_, std::move(*wanted), now);
   const std::function<void(QueueWalk::Bundle&)> write = [&](QueueWalk::Bundle& bundle) {
     for (const auto& found : bundle.found) {
       Json object = describe(found, now);
       describe_standing(found, object);
-      if (detail) describe_detail(found, *config, object);
+      if (detail) describe_detail(found, router->tables(), object);
       bundle.text += line_of(object);
     }
   };
@@ -65,7 +41,7 @@ event::Task<> Session::queue_select() {
     std::size_t left = std::min(limit, in_full) - std::min({told, limit, in_full});
     for (auto& bundle : walk.bundles()) {
       std::size_t room = limit - told, here = std::min(bundle.found.size(), room), full = std::min(here, left);
-      for (std::size_t i = full; i < here; ++i) ids.add(bundle.found[i].message->id, out_);
+      for (std::size_t i = full; i < here; ++i) ids.add(bundle.found[i].message->id.text(), out_);
       bundle.found.erase(bundle.found.begin() + static_cast<std::ptrdiff_t>(full), bundle.found.end());
       told += here;
       left -= full;

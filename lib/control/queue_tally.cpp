@@ -53,6 +53,24 @@ void QueueTally::Row::add(const Row& other) {
   why = other.why;
 }
 
+void QueueTally::Row::add(const Json& object) {
+  auto number = [&](const char* key) {
+    auto at = object.find(key);
+    return at != object.end() && at->is_number_integer() && *at > 0 ? at->get<std::uint64_t>() : 0;
+  };
+  Row other;
+  other.messages = number("messages");
+  other.bytes = number("bytes");
+  auto found = object.find("ages");
+  for (std::size_t i = 0; found != object.end() && found->is_array() && i < std::min(found->size(), other.ages.size()); ++i) {
+    if ((*found)[i].is_number_unsigned()) other.ages[i] = (*found)[i].get<std::uint64_t>();
+  }
+  for (std::size_t i = 0; i < other.states.size(); ++i) other.states[i] = number(state_names[i]);
+  other.closed_until = Time(std::chrono::seconds(number("closed_until")));
+  if (object.contains("closed_why") && object["closed_why"].is_string()) other.why = object["closed_why"].get<std::string>();
+  add(other);
+}
+
 Json QueueTally::Row::object() const {
   Json out;
   out["messages"] = messages;
@@ -78,6 +96,13 @@ void QueueTally::add(const QueueWalk::Found& found, Time now) {
 void QueueTally::add(const QueueTally& other) {
   total_.add(other.total_);
   for (const auto& [name, row] : other.rows_) rows_[name].add(row);
+}
+
+void QueueTally::add(const Json& object) {
+  if (!object.is_object()) return;
+  auto name = object.find("name");
+  if (object.contains("total")) total_.add(object);
+  else if (name != object.end() && name->is_string()) rows_[name->get<std::string>()].add(object);
 }
 
 std::vector<Json> QueueTally::objects() const {

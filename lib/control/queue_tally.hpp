@@ -25,6 +25,8 @@ class QueueTally {
 
   void add(const QueueWalk::Found& found, Time now);
   void add(const QueueTally& other);
+  // One of the objects() of another process; what is none is left out.
+  void add(const nlohmann::json& object);
   std::size_t rows() const noexcept { return rows_.size(); }
   // Rows, the largest first, then as "total": true the sum, in which a message of several rows counts once.
   std::vector<nlohmann::json> objects() const;
@@ -39,6 +41,7 @@ class QueueTally {
 
     void count(const QueueWalk::Found& found, std::size_t age);
     void add(const Row& other);
+    void add(const nlohmann::json& object);
     nlohmann::json object() const;
   };
 

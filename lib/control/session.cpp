@@ -8,39 +8,49 @@
 namespace mansio::control {
 namespace {
 
-constexpr std::size_t line_limit = 65536;
+constexpr std::size_t line_limit = 65536, peer_line_limit = 4u << 20;      // all that is paused
 constexpr Duration request_time{10'000}, answer_time{30'000};
 
 }  // namespace
 
-enum class Who : std::uint8_t { anybody, admin };
+// What a command needs: nothing (then it tells of the caller's own messages, and of all to who may read), the right to see
+// all, or the right to change it.
+enum class Right : std::uint8_t { own, read, all };
 
+// `together` answers when there are several mail processes; null: the first one's answer is that of all.
 struct CommandRow {
   const char* name;
-  Who who;
+  Right right;
   event::Task<> (Session::*answer)();
-  static const std::array<CommandRow, 18> rows;
+  event::Task<> (Session::*together)() = nullptr;
+  static const std::array<CommandRow, 24> rows;
 };
 
-const std::array<CommandRow, 18> CommandRow::rows{{
-    {"queue_list", Who::anybody, &Session::queue_list},
-    {"queue_count", Who::anybody, &Session::queue_count},
-    {"queue_run", Who::admin, &Session::queue_run},
-    {"queue_act", Who::admin, &Session::queue_act},
-    {"queue_show", Who::anybody, &Session::queue_show},
-    {"route", Who::anybody, &Session::route},
-    {"reload_aliases", Who::admin, &Session::reload_aliases},
-    {"queue_select", Who::admin, &Session::queue_select},
-    {"queue_summary", Who::admin, &Session::queue_summary},
-    {"status", Who::admin, &Session::status},
-    {"sessions", Who::admin, &Session::sessions},
-    {"session_kill", Who::admin, &Session::session_kill},
-    {"pause", Who::admin, &Session::pause},
-    {"resume", Who::admin, &Session::resume},
-    {"trace", Who::admin, &Session::trace},
-    {"why", Who::admin, &Session::why},
-    {"metrics", Who::admin, &Session::metrics},
-    {"reload", Who::admin, &Session::reload},
+const std::array<CommandRow, 24> CommandRow::rows{{
+    {"queue_list", Right::own, &Session::queue_list, &Session::listed_together},
+    {"queue_count", Right::own, &Session::queue_count, &Session::chained},
+    {"queue_run", Right::all, &Session::queue_run, &Session::chained},
+    {"queue_act", Right::all, &Session::queue_act, &Session::acted_together},
+    {"queue_show", Right::own, &Session::queue_show, &Session::owned},
+    {"route", Right::own, &Session::route},
+    {"reload_aliases", Right::all, &Session::reload_aliases, &Session::reload_tables_of_all},
+    {"queue_select", Right::read, &Session::queue_select, &Session::ordered},
+    {"queue_summary", Right::read, &Session::queue_summary, &Session::summary_of_all},
+    {"status", Right::read, &Session::status, &Session::status_of_all},
+    {"sessions", Right::read, &Session::sessions, &Session::chained},
+    {"session_kill", Right::all, &Session::session_kill, &Session::chained},
+    {"pause", Right::read, &Session::pause, &Session::pause_all},
+    {"resume", Right::all, &Session::resume, &Session::pause_all},
+    {"trace", Right::read, &Session::trace, &Session::traced_together},
+    {"why", Right::read, &Session::why, &Session::why_of_all},
+    {"metrics", Right::read, &Session::metrics, &Session::metrics_together},
+    {"reload", Right::all, &Session::reload, &Session::reload_all},
+    {"badmail_list", Right::read, &Session::badmail_list},       // one directory for all
+    {"badmail_show", Right::read, &Session::badmail_show},
+    {"badmail_retry", Right::all, &Session::badmail_retry},
+    {"badmail_remove", Right::all, &Session::badmail_remove},
+    {"ping", Right::own, &Session::ping},
+    {"pauses", Right::all, &Session::take_pauses},
 }};
 
 event::Task<> Session::run() {
@@ -53,7 +63,7 @@ event::Task<> Session::run() {
       co_await answer(std::move(line));
       continue;
     }
-    if (buffer.size() > line_limit) break;
+    if (buffer.size() > (from_peer_ ? peer_line_limit : line_limit)) break;
     auto got = co_await stream_.read_some(event::Deadline::in(request_time));
     if (!got) break;
     buffer += *got;
@@ -62,19 +72,28 @@ event::Task<> Session::run() {
 
 event::Task<> Session::answer(std::string line) {
   request_ = Json::parse(line, nullptr, false);
+  if (from_peer_) caller_ = named_caller();
   std::string command = text_of("command");
   auto row = std::ranges::find(CommandRow::rows, command, &CommandRow::name);
   if (row == CommandRow::rows.end()) {
     refuse("unknown command");
-  } else if (row->who == Who::admin && !caller_.admin) {
-    Json denied;
-    denied["error"] = "not permitted: only root and the daemon's group may do this";
-    denied["denied"] = true;
-    end(std::move(denied));
+  } else if (!may(row->right)) {
+    deny(row->right == Right::read ? "control.admins or control.readers" : "control.admins");
   } else {
-    co_await (this->*row->answer)();
+    bool together = row->together != nullptr && services_.peers != nullptr && !from_peer_;
+    auto answer = together ? row->together : row->answer;
+    co_await (this->*answer)();
   }
   co_await send_gathered(0);
+}
+
+bool Session::may(Right right) const { return right == Right::own || (right == Right::read ? caller_.reader : caller_.admin); }
+
+void Session::deny(const std::string& setting) {
+  Json denied;
+  denied["error"] = "not permitted: only root, the daemon's group and those of " + setting + " may do this: ask an administrator";
+  denied["denied"] = true;
+  end(std::move(denied));
 }
 
 std::string Session::text_of(const char* key) const {

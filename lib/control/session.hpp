@@ -16,7 +16,8 @@
 //               as queue_list, and "state": waiting, due, trying, frozen, closed or paused, "destination","transport",
 //               "closed_until","closed_why"; {"looked_at":N} …   {"end":true,"matched":3,"complete":true}
 //               with detail: "received","expires" (seconds since 1970),"delay_warned","smtputf8","protocol","client_address",
-//               "client_name","client_port","helo","user","reply_to_id","envid","body"; recipients also "state","host","orcpt","notify"
+//               "client_name","client_port","helo","user","reply_to_id","envid","body"; recipients also "state","host","orcpt","notify",
+//               and of waiting ones "warned","route" (where it is not what their domain alone tells) and "retry": describe.hpp
 //   queue_summary "filter","by": destination, recipient-domain or sender-domain
 //               {"name","messages","bytes","ages":[…],"waiting","due","trying","frozen","closed","paused","closed_until","closed_why"} …
 //               {"total":true,…}   {"end":true,"messages":12,"minutes":[5,…],"complete":true}; ages below each of minutes, and above
@@ -37,10 +38,18 @@
 //                                  {"following":"i27","now":1}, then as it happens {"time":1700000000.123,"session","what",
 //                                  "text"} and {"skipped":12} …                        {"end":true,"conversations":1}
 //               what: opened, closed, client, server, content, note
+//   badmail_list                         {"id","kind": undeliverable or pickup,"kept","size","why","sender","recipients":[…],
+//                                  "recipient_count","file","owner"} …   {"end":true,"count":2}; "kept" in seconds since 1970
+//   badmail_show  "id"                   one object with "end": as above, and "header"
+//   badmail_retry, badmail_remove  "ids":[…]    {"id","done":true,"text":"is queued as …","new_id"} …  {"end":true}
 //   pause       nothing: lists; else "what": accepting, listener, outbound or destination, "name" of a listener or destination,
 //               "seconds":N, "reason", "local":true
 //                                  {"what","name","local","title","since","until","by","reason"} …   {"end":true,"count":1}
 //   resume      "what" and "name" as above, or "all":true        those that were there, as above     {"end":true,"count":1}
+//   ping                                 {"end":true}
+// With several mail processes the first answers for all (spread.cpp). When one doesn't answer, the last object has
+// "complete":false and "missing":[1]; status then has "processes", as status_sum.hpp says. Among themselves also
+//   pauses      "text": of SPOOL/pauses, "stamp": newer is larger                                    {"end":true}
 #pragma once
 #include <memory>
 #include <string>
@@ -53,13 +62,15 @@
 
 namespace mansio::control {
 
+enum class Right : std::uint8_t;
+
 class Session {
  public:
   using Json = nlohmann::json;
 
-  // Both outlive it.
-  Session(Services& services, event::Stream& stream, Caller caller)
-      : services_(services), queue_(services.queue), stream_(stream), caller_(std::move(caller)) {}
+  // Both outlive it. `from_peer`: the first process asks, for somebody whom it names.
+  Session(Services& services, event::Stream& stream, Caller caller, bool from_peer = false)
+      : services_(services), queue_(services.queue), stream_(stream), caller_(std::move(caller)), from_peer_(from_peer) {}
 
   event::Task<> run();
 
@@ -101,8 +112,46 @@ class Session {
   event::Task<> pause();
   event::Task<> resume();
   Result<queue::Pause> asked_pause() const;
+  // badmail_commands.cpp
+  event::Task<> badmail_list();
+  event::Task<> badmail_show();
+  event::Task<> badmail_retry();
+  event::Task<> badmail_remove();
+  std::string badmail_directory() const;
+  event::Task<> for_each_badmail(event::Task<Json> (Session::*act)(spool::QueueId id));
+  event::Task<Json> drop_badmail(spool::QueueId id);
+  event::Task<Json> retry_badmail(spool::QueueId id);
+  event::Task<Result<std::shared_ptr<spool::Message>>> store_badmail(spool::QueueId id, std::string directory, int fd);
   // why_commands.cpp
   event::Task<> why();
+
+  // With several mail processes (peers.hpp). spread.cpp
+  event::Task<> chained();
+  event::Task<> status_of_all();
+  event::Task<> metrics_together();
+  event::Task<> pause_all();
+  event::Task<> take_pauses();
+  event::Task<> reload_all();
+  event::Task<> reload_tables_of_all();
+  event::Task<> ping();
+  event::Task<Json> own_answer();
+  event::Task<std::vector<unsigned>> others_with_another_configuration();
+  Json question() const;
+  Caller named_caller() const;
+  void end_refused(const Json& refusal);
+  void pass_line(const std::string& line, std::uint64_t* looked_at, std::uint64_t looked_before);
+  // spread_queue.cpp
+  event::Task<> ordered();
+  event::Task<> listed_together();
+  event::Task<> summary_of_all();
+  event::Task<> owned();
+  event::Task<> why_of_all();
+  event::Task<> acted_together();
+  void say_outcomes(const std::vector<std::string>& texts, const std::vector<std::vector<std::string>>& outcomes);
+  std::string no_such_process(unsigned number) const;
+  // spread_trace.cpp
+  event::Task<> traced_together();
+  std::vector<unsigned> processes_of(const std::string& target) const;
 
   // Of the request: "" or false when it isn't there or is something else.
   std::string text_of(const char* key) const;
@@ -115,6 +164,8 @@ class Session {
   event::Task<bool> send_gathered(std::size_t at_least);
   void end(Json object);
   void refuse(const std::string& text);
+  bool may(Right right) const;
+  void deny(const std::string& setting);      // which one names who may
   bool gone() const noexcept { return gone_; }
 
   Services& services_;
@@ -123,7 +174,7 @@ class Session {
   Caller caller_;
   Json request_;
   std::string out_;
-  bool gone_ = false;
+  bool gone_ = false, from_peer_;
 };
 
 }  // namespace mansio::control

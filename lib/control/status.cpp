@@ -125,19 +125,21 @@ std::string last_line(std::string_view text) {
 }
 
 std::optional<Time> line_time(std::string_view line) {
+  constexpr std::time_t latest_time = 9'000'000'000;       // what is past it does not fit into Time
   std::tm fields{};
   std::string text(line.substr(0, 19));
   const char* end = ::strptime(text.c_str(), "%Y-%m-%d %H:%M:%S", &fields);
   if (end == nullptr || *end != '\0') return std::nullopt;
   fields.tm_isdst = -1;
   std::time_t seconds_then = std::mktime(&fields);
-  if (seconds_then == -1) return std::nullopt;
+  if (seconds_then < 0 || seconds_then > latest_time) return std::nullopt;
   return std::chrono::system_clock::from_time_t(seconds_then);
 }
 
 Json status_object(const Facts& facts, const Machine& machine, const StatusNumbers& numbers, Time now) {
   Json out;
   out["version"] = facts.version;
+  if (!facts.instance.empty()) out["instance"] = facts.instance;
   out["pid"] = facts.pid;
   out["config"] = facts.config_file;
   out["started"] = stamp(facts.started);

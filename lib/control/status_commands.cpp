@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -91,6 +92,7 @@ event::Task<> Session::status() {
   if (auto accepting = queue_.spool.accepting(); !accepting) numbers.spool_trouble = accepting.error().text();
   Json out = status_object(facts, machine, numbers, std::chrono::system_clock::now());
   out["fingerprint"] = queue_.config()->fingerprint;      // of the configuration in use: `mansioctl check` compares it
+  if (from_peer_) out["mail_pid"] = ::getpid();
   if (services_.metrics != nullptr) out["rates"] = rates_object(*services_.metrics);
   end(std::move(out));
 }

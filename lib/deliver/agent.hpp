@@ -1,15 +1,13 @@
-// A delivery agent: takes jobs from a socket, one at a time, and answers each. As root it never touches a mailbox
-// itself but through a child for each user, which has become that user for good; the children used last are kept, so
-// that a delivery costs no fork. Not as root it delivers as itself, and defers what belongs to anybody else.
+// A delivery agent: takes jobs from a socket and answers each. As root it never touches a mailbox itself but through a
+// child for each user (user_processes.hpp). Not as root it delivers as itself, and defers what belongs to anybody else.
 // It reads no byte from the network, and of a message only its bytes, never its meaning.
 #pragma once
-#include <list>
 #include <map>
-#include <memory>
 
 #include "base/unique_fd.hpp"
 #include "deliver/job.hpp"
-#include "deliver/maildir.hpp"
+#include "deliver/user_processes.hpp"
+#include "deliver/worker.hpp"
 
 namespace mansio::deliver {
 
@@ -21,42 +19,28 @@ struct AgentOptions {
   std::chrono::seconds child_idle{60};                 // then it ends
 };
 
-// Does a job with the rights of the calling process. `message` is the descriptor, or -1 for a look-up.
-class Worker {
- public:
-  Answer run(const Job& job, int message);
-
- private:
-  MaildirCache maildirs_;
-};
-
 class Agent {
  public:
-  Agent(int channel, AgentOptions options) : channel_(channel), options_(options) {}
+  Agent(int channel, AgentOptions options);
   // Until the peer closes the channel. The exit status for the process: 0, or 70 after a packet that breaks the protocol.
   int serve();
-  // One job, already decoded; `attached` is the descriptor that came with it.
-  Answer run(const Job& job, UniqueFd attached);
 
  private:
-  struct Child {
-    uid_t uid = 0;
-    gid_t gid = 0;
-    std::string user;
-    UniqueFd channel;
-  };
-
-  Result<int> message_of(const Job& job, UniqueFd attached);
-  Answer run_as_user(const Job& job, int message);
-  Answer lookup(const Job& job);
-  Result<Child*> child_for(const Job& job);
-  Result<Answer> ask_child(Child& child, const Job& job, int message);
+  enum class Hands : std::uint8_t { ours, users, done };
+  void take(std::vector<Work> work);
+  Hands hands_for(Work& work);
+  bool look_up(Work& work);
+  Answer run_as_root(const Job& job);
+  void answered(Answer answer);
+  void finish();
 
   int channel_;
   AgentOptions options_;
-  std::map<std::uint32_t, UniqueFd> slots_;
-  std::list<Child> children_;     // the most recent first
+  WorkReader reader_;
   Worker self_;
+  UserProcesses users_;
+  std::map<std::uint64_t, Answer> found_;     // users whose ~/.forward is being read, by serial
+  bool peer_is_gone_ = false;
 };
 
 // The whole life of `mansiod: deliver N`: limits, capabilities, then serve. `channel` is its end of the socketpair.

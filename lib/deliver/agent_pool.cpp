@@ -1,14 +1,21 @@
 #include "deliver/agent_pool.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace mansio::deliver {
 namespace {
 
-// An agent works on one job at a time; a second Maildir job waits in its socket so that it never idles between two.
-// A job that may block (a lock, a program) has its agent to itself.
-constexpr std::size_t depth = 2;
+// An agent takes all the Maildir jobs that have come to it at once, so that they share their syncs: those for one Maildir
+// go to one agent, which has a few Maildirs at a time; when very many come, to a second one, which works while the first one
+// waits for the disk. With more of them they would wait for each other, and the journal for them. While an agent works, the
+// next jobs come together in its socket. Of the other quick jobs, a second one waits there, so that the agent never idles
+// between two. A job that may block (a lock, a program) has its agent to itself.
+constexpr std::size_t depth = 2, maildir_depth = 128, mixed_depth = 16, maildirs_at_once = 8;
+// An agent that has answered nothing for so long is given nothing but what is for the same Maildirs: their disk may hang.
+constexpr auto stuck_after = std::chrono::seconds(1);
+constexpr std::size_t uses_kept = 10'000;
 constexpr std::uint32_t first_kept_slot = one_off_slot + 1, kept_slots = 32;
 
 AgentKind kind_for(JobKind kind) {
@@ -17,9 +24,13 @@ AgentKind kind_for(JobKind kind) {
   return lookup ? AgentKind::lookups : AgentKind::deliveries;
 }
 
-// What jobs block on together: a lock, or a program of the same user.
+bool is_quick(const Job& job) { return job.kind == JobKind::maildir || job.kind == JobKind::drop; }
+bool has_quota(const Job& job) { return job.kind == JobKind::drop && (job.quota != 0 || job.quota_files != 0); }
+
+// What jobs block on together: a lock, a count, or a program of the same user.
 std::string place_of(const Job& job) {
-  if (job.kind == JobKind::mbox) return job.path;
+  if (job.kind == JobKind::mbox || has_quota(job)) return job.path;
+  if (job.kind == JobKind::token_command) return "token commands";
   if (job.kind == JobKind::pipe) return "uid " + std::to_string(job.uid);
   return {};
 }
@@ -33,6 +44,9 @@ struct AgentPool::Agent {
   std::deque<std::pair<std::uint64_t, std::uint32_t>> slots;   // journal segments it has: file key → slot, oldest first
   std::uint32_t next_slot = first_kept_slot;
   AgentKind kind;
+  std::size_t slow = 0;                                    // of the jobs under way: those that may block
+  std::unordered_map<std::string, std::size_t> maildirs;   // of the jobs under way, and how many of these
+  MonotonicTime last_moved{};                              // the last answer, or the first job after a rest
 };
 
 struct AgentPool::Wait {
@@ -52,6 +66,7 @@ AgentPool::~AgentPool() { close(); }
 
 void AgentPool::close() {
   auto agents = std::exchange(agents_, {});
+  homes_.clear();
   agents.clear();
 }
 
@@ -92,7 +107,7 @@ void AgentPool::admit(Request* request) {
   request->place = place_of(request->job);
   if (!request->place.empty()) {
     Place& place = places_[request->place];
-    std::size_t limit = request->job.kind == JobKind::mbox ? 1 : std::max<std::size_t>(1, agents_.size() / 2);
+    std::size_t limit = request->job.kind != JobKind::pipe ? 1 : std::max<std::size_t>(1, agents_.size() / 2);
     if (place.admitted >= limit) return place.parked.push_back(request);
     ++place.admitted;
   }
@@ -121,8 +136,25 @@ bool AgentPool::suits(const Agent& agent, const Job& job) const {
   if (!alone && agent.kind != wanted) return false;
   if (agent.under_way.empty()) return true;
   if (wanted == AgentKind::lookups) return agent.kind == AgentKind::lookups && agent.under_way.size() < 64;
-  if (job.kind != JobKind::maildir || agent.under_way.size() >= depth) return false;
-  return std::ranges::all_of(agent.under_way, [](const auto& entry) { return entry.second->job.kind == JobKind::maildir; });
+  if (!is_quick(job) || agent.slow > 0 || agent.under_way.size() >= (job.kind == JobKind::maildir ? mixed_depth : depth)) return false;
+  if (job.kind == JobKind::maildir && agent.maildirs.size() >= maildirs_at_once) return false;
+  return std::chrono::steady_clock::now() - agent.last_moved < stuck_after;
+}
+
+// The agent that has jobs for this Maildir, with room for one more.
+AgentPool::Agent* AgentPool::home_of(const Job& job) const {
+  auto it = job.kind == JobKind::maildir ? homes_.find(job.path) : homes_.end();
+  return it != homes_.end() && it->second->under_way.size() < maildir_depth ? it->second : nullptr;
+}
+
+AgentPool::Agent* AgentPool::agent_for(const Job& job) const {
+  if (Agent* home = home_of(job)) return home;
+  Agent* best = nullptr;
+  for (const auto& agent : agents_) {
+    if (!suits(*agent, job)) continue;
+    if (best == nullptr || agent->under_way.size() < best->under_way.size()) best = agent.get();
+  }
+  return best;
 }
 
 // The kinds of work don't wait for each other.
@@ -133,22 +165,40 @@ void AgentPool::dispatch() {
 void AgentPool::dispatch(std::deque<Request*>& waiting) {
   while (!waiting.empty()) {
     Request* request = waiting.front();
-    Agent* best = nullptr;
-    for (auto& agent : agents_) {
-      if (!suits(*agent, request->job)) continue;
-      if (best == nullptr || agent->under_way.size() < best->under_way.size()) best = agent.get();
-    }
+    Agent* best = agent_for(request->job);
     if (best == nullptr) return;
     waiting.pop_front();
     give(*best, request);
   }
 }
 
-void AgentPool::give(Agent& agent, Request* request) {
+// The agent has the job from here on, until forget_job().
+void AgentPool::note_job(Agent& agent, Request* request) {
+  if (agent.under_way.empty()) agent.last_moved = std::chrono::steady_clock::now();
   agent.under_way.emplace(request->job.serial, request);
+  if (!is_quick(request->job)) ++agent.slow;
+  if (request->job.kind != JobKind::maildir) return;
+  ++agent.maildirs[request->job.path];
+  homes_[request->job.path] = &agent;
+}
+
+void AgentPool::forget_job(Agent& agent, const Request& request) {
+  agent.last_moved = std::chrono::steady_clock::now();
+  agent.under_way.erase(request.job.serial);
+  if (!is_quick(request.job)) --agent.slow;
+  if (request.job.kind != JobKind::maildir) return;
+  auto maildir = agent.maildirs.find(request.job.path);
+  if (--maildir->second > 0) return;
+  agent.maildirs.erase(maildir);
+  auto home = homes_.find(request.job.path);
+  if (home != homes_.end() && home->second == &agent) homes_.erase(home);
+}
+
+void AgentPool::give(Agent& agent, Request* request) {
+  note_job(agent, request);
   auto sent = send(agent, *request);
   if (sent) return;
-  agent.under_way.erase(request->job.serial);
+  forget_job(agent, *request);
   request->answer.status = Status(451, 3, 0, sent.error().text());
   leave(request);
   request->waiter.resume();
@@ -176,6 +226,10 @@ Result<> AgentPool::send(Agent& agent, Request& request) {
     request.job.message.offset = request.content.offset;
     request.job.message.length = request.content.length;
   }
+  if (has_quota(request.job)) {
+    auto known = uses_.find(request.job.path);
+    if (known != uses_.end()) request.job.use = known->second;
+  }
   auto packet = encode_job(request.job);
   if (!packet) return std::unexpected(packet.error());
   auto sent = agent.socket->send(*packet, fd);
@@ -185,15 +239,51 @@ Result<> AgentPool::send(Agent& agent, Request& request) {
 
 void AgentPool::answered(Agent* agent, event::PacketSocket::Packet packet) {
   auto answer = decode_answer(packet.bytes);
+  if (answer && !answer->output.empty()) crypto::wipe(packet.bytes);
   if (!answer) return;
   auto it = agent->under_way.find(answer->serial);
   if (it == agent->under_way.end()) return;
   Request* request = it->second;
-  agent->under_way.erase(it);
+  forget_job(*agent, *request);
   request->answer = std::move(*answer);
+  remember_use(*request);
   leave(request);
   dispatch();
   request->waiter.resume();
+}
+
+void AgentPool::give_up_token_commands() {
+  auto is_command = [](const Request* request) { return request->job.kind == JobKind::token_command; };
+  std::vector<Request*> given_up;
+  auto take = [&](std::deque<Request*>& from) {
+    std::ranges::copy_if(from, std::back_inserter(given_up), is_command);
+    std::erase_if(from, is_command);
+  };
+  for (auto& [name, place] : places_) take(place.parked);
+  for (auto& waiting : waiting_) take(waiting);
+  for (auto& agent : agents_) {
+    auto before = static_cast<std::ptrdiff_t>(given_up.size());
+    for (auto& [serial, request] : agent->under_way) {
+      if (is_command(request)) given_up.push_back(request);
+    }
+    std::for_each(given_up.begin() + before, given_up.end(), [&](const Request* request) { forget_job(*agent, *request); });
+  }
+  if (!given_up.empty()) places_.erase(given_up.front()->place);
+  for (Request* request : given_up) {
+    request->answer.status = Status(451, 3, 0, "stopping");
+    request->waiter.resume();
+  }
+}
+
+// What went wrong may have left anything there: then it is counted again.
+void AgentPool::remember_use(const Request& request) {
+  if (!has_quota(request.job)) return;
+  if (request.answer.use.counted == 0) {
+    uses_.erase(request.job.path);
+    return;
+  }
+  if (uses_.size() >= uses_kept) uses_.clear();
+  uses_[request.job.path] = request.answer.use;
 }
 
 void AgentPool::died(Agent* agent) {
@@ -201,8 +291,10 @@ void AgentPool::died(Agent* agent) {
   if (it == agents_.end()) return;
   auto gone = std::move(*it);
   agents_.erase(it);
+  std::erase_if(homes_, [&](const auto& home) { return home.second == agent; });
   for (auto& [serial, request] : gone->under_way) {
     request->answer.status = Status(451, 3, 0, "the delivery agent ended unexpectedly");
+    remember_use(*request);
     leave(request);
     request->waiter.resume();
   }

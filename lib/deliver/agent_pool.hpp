@@ -2,7 +2,8 @@
 // the parent starts; each comes as the end of a socketpair and may come and go. One is kept for look-ups, so that
 // a slow mailbox never holds up RCPT; two for passwords, when PAM is asked; the others take deliveries. A mailbox that
 // somebody holds locked, or a program that hangs, never has all of them: one job at a time for an mbox file, half of the
-// agents for a user's programs (S-105).
+// agents for a user's programs (S-105). A drop directory with a quota has one job at a time, too, so that what it holds is
+// known from one to the next, whichever agent has it.
 #pragma once
 #include <array>
 #include <coroutine>
@@ -41,6 +42,9 @@ class AgentPool {
   // A password_check never waits for an agent to come: without one it is 451 at once.
   event::Task<Answer> run(Job job, spool::Content content);
 
+  // The answer to all token_command jobs is 451 at once; an agent that has one goes on with it until its channel closes.
+  void give_up_token_commands();
+
   // Jobs that wait for an agent of the kind.
   std::size_t waiting(AgentKind kind) const noexcept { return waiting_[static_cast<std::size_t>(kind)].size(); }
   std::size_t agents() const noexcept { return agents_.size(); }
@@ -67,8 +71,13 @@ class AgentPool {
   std::deque<Request*>& queue_of(const Job& job) noexcept;
   void dispatch();
   void dispatch(std::deque<Request*>& waiting);
+  void remember_use(const Request& request);
   bool has(AgentKind kind) const noexcept;
   bool suits(const Agent& agent, const Job& job) const;
+  Agent* home_of(const Job& job) const;
+  Agent* agent_for(const Job& job) const;
+  void note_job(Agent& agent, Request* request);
+  void forget_job(Agent& agent, const Request& request);
   void give(Agent& agent, Request* request);
   Result<> send(Agent& agent, Request& request);
   void answered(Agent* agent, event::PacketSocket::Packet packet);
@@ -78,6 +87,8 @@ class AgentPool {
   std::vector<std::unique_ptr<Agent>> agents_;
   std::array<std::deque<Request*>, agent_kinds> waiting_;
   std::unordered_map<std::string, Place> places_;
+  std::unordered_map<std::string, Agent*> homes_;           // by Maildir: who has jobs for it
+  std::unordered_map<std::string, DirectoryUse> uses_;      // of drop directories with a quota
   std::uint64_t next_serial_ = 1;
 };
 

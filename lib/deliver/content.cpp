@@ -41,9 +41,9 @@ Result<std::string_view> Content::next() {
   std::size_t size = 0;
   if (!begun_) {
     begun_ = true;
-    size = job_.prefix.size();   // at most 64 KiB (decode_job)
+    size = job_.prefix.size();   // at most max_prefix (decode_job)
     std::memcpy(buffer, job_.prefix.data(), size);
-    size = crlf_to_lf(buffer, size);
+    if (job_.kind != JobKind::drop) size = crlf_to_lf(buffer, size);
   }
   if (held_cr_) buffer[size++] = '\r';
   auto from = held_cr_ ? size - 1 : size;
@@ -54,8 +54,9 @@ Result<std::string_view> Content::next() {
     if (!read) return std::unexpected(read.error());
     size += want;
     done_ += want;
-    if (!job_.binary) size = from + crlf_to_lf(buffer + from, size - from);
-    if (!job_.binary && done_ < job_.message.length && buffer[size - 1] == '\r') {
+    bool as_it_is = job_.binary || job_.kind == JobKind::drop;
+    if (!as_it_is) size = from + crlf_to_lf(buffer + from, size - from);
+    if (!as_it_is && done_ < job_.message.length && buffer[size - 1] == '\r') {
       held_cr_ = true;
       --size;
       if (size == 0) return next();

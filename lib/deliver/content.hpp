@@ -1,6 +1,7 @@
 // The bytes a mailbox or a command gets: the prefix (our header lines), then the message, read from its segment in
 // large blocks and with CRLF turned into LF, as mailboxes on Unix have it. A bare LF, a bare CR and NUL stay as they
-// are. A message sent with BODY=BINARYMIME (`binary`) is given byte for byte, its prefix still with LF.
+// are. A message sent with BODY=BINARYMIME (`binary`) is given byte for byte, its prefix still with LF. In a drop directory
+// all is byte for byte, with CRLF.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -8,9 +8,19 @@
 namespace mansio::deliver {
 namespace {
 
-constexpr std::uint64_t job_mark = 0x314a, answer_mark = 0x3141;   // format version 1
-constexpr std::size_t path_limit = 4095, word_limit = 8192, count_limit = 256, prefix_limit = 64u << 10, text_limit = 4096;
+constexpr std::uint64_t job_mark = 0x324a, answer_mark = 0x3341;   // format versions 2 and 3
+constexpr std::size_t path_limit = 4095, word_limit = 8192, count_limit = 256, text_limit = 4096;
 constexpr std::size_t login_limit = 1024, service_limit = 64, secret_limit = 16u << 10;
+
+void put_use(PacketWriter& out, const DirectoryUse& use) {
+  for (auto value : {use.files, use.bytes, use.changed, use.counted, use.cost}) out.number(value, 8);
+}
+
+DirectoryUse take_use(PacketReader& in) {
+  DirectoryUse use;
+  for (auto* value : {&use.files, &use.bytes, &use.changed, &use.counted, &use.cost}) *value = in.number(8);
+  return use;
+}
 
 bool is_absolute_or_empty(std::string_view path) { return path.empty() || path[0] == '/'; }
 
@@ -26,8 +36,10 @@ bool has_its_fields(const Job& job) {
   if (!is_absolute_or_empty(job.home) || !is_absolute_or_empty(job.path)) return false;
   switch (job.kind) {
     case JobKind::maildir: return !job.path.empty() && is_message_name(job.name) && job.message.fd_slot != no_slot;
+    case JobKind::drop: return !job.path.empty() && is_message_name(job.name) && job.mode <= 0777 && job.message.fd_slot != no_slot;
     case JobKind::mbox: return !job.path.empty() && job.message.fd_slot != no_slot;
     case JobKind::pipe: return !job.command.empty() && job.command[0].starts_with('/') && job.message.fd_slot != no_slot;
+    case JobKind::token_command: return !job.command.empty() && job.command[0].starts_with('/');
     case JobKind::user_lookup: return !job.user.empty();
     case JobKind::read_forward: return !job.home.empty();
     case JobKind::forget: return job.message.fd_slot != no_slot;
@@ -63,6 +75,13 @@ Result<std::string> encode_job(const Job& job) {
   for (const auto* field : {&job.user, &job.home, &job.path, &job.name, &job.sender}) out.text(*field);
   out.texts(job.command);
   out.texts(job.environment);
+  if (job.kind == JobKind::drop) {
+    out.text(job.owner);
+    out.number(job.mode, 4);
+    out.number(job.quota, 8);
+    out.number(job.quota_files, 8);
+    put_use(out, job.use);
+  }
   if (checks_password) {
     out.text(job.service);
     out.text(job.remote);
@@ -94,7 +113,7 @@ Result<Job> decode_job(std::string_view packet) {
   job.gid = static_cast<gid_t>(in.number(4));
   auto timeout = in.number(8);
   job.timeout = Duration(static_cast<Duration::rep>(std::min<std::uint64_t>(timeout, 7u * 86400u * 1000u)));
-  job.prefix = in.text(prefix_limit, true);
+  job.prefix = in.text(max_prefix, true);
   job.user = in.text(text_limit);
   job.home = in.text(path_limit);
   job.path = in.text(path_limit);
@@ -102,6 +121,13 @@ Result<Job> decode_job(std::string_view packet) {
   job.sender = in.text(text_limit);
   job.command = in.texts(count_limit, word_limit);
   job.environment = in.texts(count_limit, word_limit);
+  if (job.kind == JobKind::drop) {
+    job.owner = in.text(text_limit);
+    job.mode = static_cast<std::uint32_t>(in.number(4));
+    job.quota = in.number(8);
+    job.quota_files = in.number(8);
+    job.use = take_use(in);
+  }
   if (job.kind == JobKind::password_check) {
     job.service = in.text(service_limit);
     job.remote = in.text(text_limit);
@@ -114,7 +140,7 @@ Result<Job> decode_job(std::string_view packet) {
 }
 
 Result<std::string> encode_answer(const Answer& answer) {
-  PacketWriter out;
+  PacketWriter out(answer.output.empty() ? 0 : 2 * max_output + 4 * text_limit);      // as above
   out.number(answer_mark, 2);
   out.number(answer.serial, 8);
   out.number(static_cast<std::uint64_t>(answer.status.code()), 2);
@@ -130,9 +156,14 @@ Result<std::string> encode_answer(const Answer& answer) {
   out.text(std::string_view(answer.status.text()).substr(0, text_limit));
   for (const auto* field : {&answer.user, &answer.home, &answer.gecos}) out.text(*field);
   out.text(answer.forward);
+  put_use(out, answer.use);
   out.number(static_cast<std::uint64_t>(std::max<Duration::rep>(answer.hold.count(), 0)), 4);
-  if (auto check = decode_answer(out.bytes()); !check) return std::unexpected(check.error());
-  return out.take();
+  out.text(answer.output.view());
+  auto check = decode_answer(out.bytes());
+  std::string packet = out.take();
+  if (check) return packet;
+  crypto::wipe(packet);
+  return std::unexpected(check.error());
 }
 
 Result<Answer> decode_answer(std::string_view packet) {
@@ -155,7 +186,9 @@ Result<Answer> decode_answer(std::string_view packet) {
   answer.home = in.text(path_limit);
   answer.gecos = in.text(text_limit);
   answer.forward = in.text(max_forward, true);
+  answer.use = take_use(in);
   answer.hold = Duration(static_cast<Duration::rep>(in.number(4)));
+  answer.output = crypto::Secret(in.view(max_output, true));
   bool valid = code >= 200 && code <= 599 && code / 100 != 3 && (klass == 0 || klass == static_cast<unsigned>(code) / 100);
   if (!in.done() || !valid) return fail(Fault::invalid, "delivery answer: a field is missing or breaks its bound");
   answer.status = klass == 0 ? Status(code, std::move(text)) : Status(code, subject, detail, std::move(text));

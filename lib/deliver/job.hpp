@@ -21,6 +21,8 @@ namespace mansio::deliver {
 // A packet larger than this is refused on both sides; it stays under the socket buffer every Linux allows (208 KiB).
 inline constexpr std::size_t max_packet = 192u << 10;
 inline constexpr std::size_t max_forward = 64u << 10;   // bytes of a ~/.forward
+inline constexpr std::size_t max_output = 8192;         // bytes of Answer::output
+inline constexpr std::size_t max_prefix = 160u << 10;   // bytes of Job::prefix
 
 enum class JobKind : std::uint8_t {
   maildir = 1,       // one message into the Maildir `path`
@@ -29,6 +31,8 @@ enum class JobKind : std::uint8_t {
   user_lookup = 4,   // is `user` a user of the system? With `want_forward`, also the ~/.forward text
   read_forward = 5,  // the text of home/.forward, read as `uid`
   forget = 6,        // close the descriptor in `fd_slot`; it has no answer
+  drop = 8,          // one message as the file `name` of the directory `path`
+  token_command = 9, // what does the program `command`, run as `uid`, print? (token_command.hpp)
   password_check = 7,  // is `secret` the password of `user`? By PAM, in an agent for that alone (password_check.hpp)
 };
 
@@ -39,6 +43,14 @@ inline constexpr std::uint32_t one_off_slot = 0;     // of this job alone: the a
 struct Segment {
   std::uint32_t fd_slot = no_slot;
   std::uint64_t offset = 0, length = 0;
+};
+
+// What a drop directory holds, as far as its last delivery knew.
+struct DirectoryUse {
+  std::uint64_t files = 0, bytes = 0;
+  std::uint64_t changed = 0;     // the directory's mtime then, in ns
+  std::uint64_t counted = 0;     // when all of it was counted, in ns of the monotonic clock; 0: never
+  std::uint64_t cost = 0;        // how long that took, in ns
 };
 
 struct Job {
@@ -57,9 +69,14 @@ struct Job {
   std::string path;              // maildir, mbox: already filled in from the template
   std::string name;              // maildir: file name, the same each time this recipient of this message is tried
   std::string sender;            // envelope sender for the From_ line, "" for <>
-  std::vector<std::string> command;       // pipe: argv
+  std::vector<std::string> command;       // pipe, token_command: argv
   std::vector<std::string> environment;   // pipe: "NAME=value"
   Duration timeout{std::chrono::minutes(5)};
+  // drop alone
+  std::string owner;             // "user" or "user:group", for the agent to look up; "": uid, gid and user above
+  std::uint32_t mode = 0640;     // of the file
+  std::uint64_t quota = 0, quota_files = 0;      // of the directory; 0: any
+  DirectoryUse use;              // with a quota: from the answer to the delivery before
   // password_check alone
   crypto::Secret secret;
   std::string service;           // PAM's
@@ -77,6 +94,8 @@ struct Answer {
   gid_t gid = 0;
   std::string user, home, gecos; // user_lookup; user also password_check: as PAM names it
   std::string forward;           // text of ~/.forward
+  DirectoryUse use;              // drop with a quota: after the delivery
+  crypto::Secret output;         // token_command: what the program printed
   Duration hold{};               // password_check: PAM wants the client to wait so much longer for this answer
 };
 

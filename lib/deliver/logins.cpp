@@ -44,8 +44,13 @@ std::string Logins::host_key(const SiteHost& host) {
   return literal ? *literal : host.name;
 }
 
+// With direct_first, the names and passwords are for the hosts that the configuration names.
+std::string Logins::host_key(const config::Transport& transport, const SiteHost& host) {
+  return transport.direct_first && !host.configured ? std::string() : host_key(host);
+}
+
 Result<LoginPtr> Logins::find(const config::Transport& transport, std::string_view host, const std::optional<mail::Address>& sender) {
-  if (transport.credentials.empty()) return LoginPtr();
+  if (transport.credentials.empty() || host.empty()) return LoginPtr();
   if (files_.size() >= files_limit) files_.clear();
   File& file = files_[transport.credentials + "\n" + transport.tls_certificate.certificate];
   if (secrets_ == nullptr || file.generation != secrets_->generation()) read(transport, file);

@@ -49,6 +49,7 @@ class Logins {
   // names the file and what is wrong with it. `host`: as host_key() gives it. `sender`: of the envelope, nullopt for <>.
   Result<LoginPtr> find(const config::Transport& transport, std::string_view host, const std::optional<mail::Address>& sender);
   static std::string host_key(const SiteHost& host);         // its name, or "[address]"
+  static std::string host_key(const config::Transport& transport, const SiteHost& host);     // "": nobody logs in at that host
 
   // With a token, when the entry has one to get.
   event::Task<Result<std::shared_ptr<const sasl::Credentials>>> credentials(LoginPtr login);

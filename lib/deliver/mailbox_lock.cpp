@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <optional>
 #include <thread>
 
 #include "base/file.hpp"
@@ -82,13 +83,26 @@ Result<bool> link_dotlock(const std::string& own, const std::string& dotlock) {
   return std::unexpected(Error::from_errno(sys, "create " + dotlock));
 }
 
+Result<> write_holder(int fd) { return write_all(fd, fmt::format("{}\n{}\n", ::getpid(), own_mark())); }
+
+// A file without a name, so that a crash leaves nothing beside the lock. Nothing: this file system, as NFS, has none.
+std::optional<bool> link_nameless(const std::string& dotlock) {
+  auto fd = open_file(dotlock.substr(0, dotlock.find_last_of('/') + 1) + ".", O_WRONLY | O_TMPFILE, 0644);
+  if (!fd || !write_holder(fd->get())) return std::nullopt;
+  auto self = fmt::format("/proc/self/fd/{}", fd->get());
+  if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, dotlock.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  if (errno == EEXIST) return false;
+  return std::nullopt;
+}
+
 Result<bool> try_dotlock(const std::string& dotlock) {
+  if (auto linked = link_nameless(dotlock)) return *linked;
   // The lock's name and this process: two agents on one machine never share it.
   auto own = fmt::format("{}.{}.{}", dotlock, ::getpid(), std::time(nullptr));
   ::unlink(own.c_str());
   auto fd = open_file(own, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
   if (!fd) return std::unexpected(fd.error());
-  auto written = write_all(fd->get(), fmt::format("{}\n{}\n", ::getpid(), own_mark()));
+  auto written = write_holder(fd->get());
   Result<bool> taken = written ? link_dotlock(own, dotlock) : std::unexpected(written.error());
   ::unlink(own.c_str());
   return taken;
@@ -111,8 +125,12 @@ Result<MailboxLock> MailboxLock::take(int fd, const std::string& path, std::chro
   }
 }
 
+// A lock that can't be removed would hold the box for as long as this process lives. From the first day of all times, nobody's: the next
+// one takes it away.
 MailboxLock::~MailboxLock() {
-  if (!dotlock_.empty()) ::unlink(dotlock_.c_str());
+  if (dotlock_.empty() || ::unlink(dotlock_.c_str()) == 0 || errno == ENOENT) return;
+  constexpr timespec first_day[2] = {{1, 0}, {1, 0}};
+  ::utimensat(AT_FDCWD, dotlock_.c_str(), first_day, AT_SYMLINK_NOFOLLOW);
 }
 
 }  // namespace mansio::deliver

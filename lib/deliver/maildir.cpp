@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
+#include <vector>
 
 #include "base/file.hpp"
 #include "deliver/content.hpp"
@@ -128,76 +128,145 @@ Result<> move_to_new(const OpenMaildir& maildir, const std::string& name) {
     }
   }
   int sys = errno;
-  if (sys != EEXIST) return std::unexpected(Error::from_errno(sys, "rename to new/" + name));
+  struct stat st {};
+  bool there = sys == EEXIST && ::fstatat(to, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!there) return std::unexpected(Error::from_errno(sys, "rename to new/" + name));
   ::unlinkat(from, name.c_str(), 0);
   return {};
 }
 
-Result<std::uint64_t> write_maildir(const Job& job, int message, const OpenMaildir& maildir) {
-  auto file = create_temporary(maildir, job.name);
-  if (!file) return std::unexpected(file.error());
-  auto written = write_content(job, message, file->get());
-  Result<> done;
-  if (!written) done = std::unexpected(written.error());
-  if (done) done = sync_file(file->get());
-  if (done) done = move_to_new(maildir, job.name);
-  if (!done) {
-    ::unlinkat(maildir.temporary.get(), job.name.c_str(), 0);
-    return std::unexpected(done.error());
+// A delivery on its way: the file in tmp/ from begin() to move().
+class Writing {
+ public:
+  explicit Writing(MaildirDelivery* delivery) : delivery_(delivery) { delivery_->answer.serial = job().serial; }
+
+  const Job& job() const { return *delivery_->job; }
+  const std::shared_ptr<const OpenMaildir>& maildir() const { return maildir_; }
+  bool under_way() const { return under_way_; }
+
+  // Up to the written file, unless an earlier attempt has been there.
+  Result<> begin(const std::shared_ptr<const OpenMaildir>& maildir) {
+    maildir_ = maildir;
+    if (job().maybe_repeated) {
+      auto there = is_delivered(*maildir_, job().name);
+      if (!there) return std::unexpected(there.error());
+      if (*there) {
+        delivery_->answer.status = Status(250, 2, 0, "delivered by an earlier attempt");
+        return {};
+      }
+    }
+    auto file = create_temporary(*maildir_, job().name);
+    if (!file) return std::unexpected(file.error());
+    file_ = std::move(*file);
+    under_way_ = true;
+    auto written = write_content(job(), delivery_->message, file_.get());
+    if (!written) return std::unexpected(written.error());
+    delivery_->answer.bytes = *written;
+    return {};
   }
-  // A failure here leaves the file: the next attempt finds it and syncs its name.
-  if (auto synced = sync_file(maildir.fresh.get()); !synced) return std::unexpected(synced.error());
-  return written;
+
+  // The disk may begin with it while others are written. Only a hint: what counts is sync().
+  void hint() const { ::sync_file_range(file_.get(), 0, 0, SYNC_FILE_RANGE_WRITE); }
+  Result<> sync() const { return sync_file(file_.get()); }
+
+  Result<> move() {
+    auto moved = move_to_new(*maildir_, job().name);
+    if (moved) file_.reset();
+    return moved;
+  }
+
+  void succeed() {
+    delivery_->answer.status = Status(250, 2, 0, "delivered to " + job().path);
+    under_way_ = false;
+  }
+
+  void fail(const Error& error, MaildirCache& cache) {
+    if (file_) ::unlinkat(maildir_->temporary.get(), job().name.c_str(), 0);
+    cache.drop(job().path);
+    delivery_->answer.bytes = 0;
+    delivery_->answer.status = local_trouble(error, job().path);
+    delivery_->answer.sys = error.sys();
+    file_.reset();
+    under_way_ = false;
+  }
+
+ private:
+  MaildirDelivery* delivery_;
+  std::shared_ptr<const OpenMaildir> maildir_;
+  UniqueFd file_;
+  bool under_way_ = false;       // written, not yet answered
+};
+
+// The same path leads to the same open Maildir for all of them: it is looked at once.
+void begin_all(std::vector<Writing>& writings, MaildirCache& cache) {
+  for (auto writing = writings.begin(); writing != writings.end(); ++writing) {
+    auto before = std::find_if(writings.begin(), writing, [&](const Writing& one) { return one.under_way() && one.job().path == writing->job().path; });
+    Result<std::shared_ptr<const OpenMaildir>> maildir = before != writing ? before->maildir() : cache.open(writing->job().path, writing->job().home);
+    Result<> begun;
+    if (maildir) begun = writing->begin(*maildir);
+    else begun = std::unexpected(maildir.error());
+    if (!begun) writing->fail(begun.error(), cache);
+    else if (writing->under_way() && writings.size() > 1) writing->hint();
+  }
+}
+
+// A failure here leaves the files: the next attempt finds them and syncs their names.
+void sync_folder(std::vector<Writing>& writings, const OpenMaildir* maildir, MaildirCache& cache) {
+  auto synced = sync_file(maildir->fresh.get());
+  for (Writing& each : writings) {
+    if (!each.under_way() || each.maildir().get() != maildir) continue;
+    if (synced) each.succeed();
+    else each.fail(synced.error(), cache);
+  }
 }
 
 }  // namespace
 
-Result<OpenMaildir*> MaildirCache::open(const std::string& path, const std::string& home) {
-  auto it = std::ranges::find(open_, path, &OpenMaildir::path);
+Result<std::shared_ptr<const OpenMaildir>> MaildirCache::open(const std::string& path, const std::string& home) {
+  auto it = std::ranges::find_if(open_, [&](const auto& maildir) { return maildir->path == path; });
   if (it != open_.end()) {
     struct stat now {};
-    const struct stat& then = it->fresh_stat;
+    const struct stat& then = (*it)->fresh_stat;
     if (::stat((path + "/new").c_str(), &now) == 0 && now.st_ino == then.st_ino && now.st_dev == then.st_dev) {
       open_.splice(open_.begin(), open_, it);
-      return &open_.front();
+      return open_.front();
     }
     open_.erase(it);
   }
   auto maildir = open_maildir(path, home);
   if (!maildir) return std::unexpected(maildir.error());
-  open_.push_front(std::move(*maildir));
+  open_.push_front(std::make_shared<const OpenMaildir>(std::move(*maildir)));
   if (open_.size() > limit_) open_.pop_back();
-  return &open_.front();
+  return open_.front();
 }
 
 void MaildirCache::drop(const std::string& path) {
-  std::erase_if(open_, [&](const OpenMaildir& maildir) { return maildir.path == path; });
+  std::erase_if(open_, [&](const auto& maildir) { return maildir->path == path; });
+}
+
+// No name is moved before all files are synced: a name in new/ is that of a whole message, also after a power cut.
+void deliver_maildirs(std::span<MaildirDelivery> deliveries, MaildirCache& cache) {
+  std::vector<Writing> writings;
+  writings.reserve(deliveries.size());
+  for (MaildirDelivery& each : deliveries) writings.emplace_back(&each);
+  begin_all(writings, cache);
+  for (Writing& each : writings) {
+    if (!each.under_way()) continue;
+    if (auto synced = each.sync(); !synced) each.fail(synced.error(), cache);
+  }
+  for (Writing& each : writings) {
+    if (!each.under_way()) continue;
+    if (auto moved = each.move(); !moved) each.fail(moved.error(), cache);
+  }
+  for (Writing& each : writings) {
+    if (each.under_way()) sync_folder(writings, each.maildir().get(), cache);
+  }
 }
 
 Answer deliver_maildir(const Job& job, int message, MaildirCache& cache) {
-  Answer answer;
-  answer.serial = job.serial;
-  auto refuse = [&](const Error& error) {
-    cache.drop(job.path);
-    answer.status = local_trouble(error, job.path);
-    answer.sys = error.sys();
-    return answer;
-  };
-  auto maildir = cache.open(job.path, job.home);
-  if (!maildir) return refuse(maildir.error());
-  if (job.maybe_repeated) {
-    auto there = is_delivered(**maildir, job.name);
-    if (!there) return refuse(there.error());
-    if (*there) {
-      answer.status = Status(250, 2, 0, "delivered by an earlier attempt");
-      return answer;
-    }
-  }
-  auto written = write_maildir(job, message, **maildir);
-  if (!written) return refuse(written.error());
-  answer.bytes = *written;
-  answer.status = Status(250, 2, 0, "delivered to " + job.path);
-  return answer;
+  MaildirDelivery delivery(&job, message);
+  deliver_maildirs(std::span(&delivery, 1), cache);
+  return std::move(delivery.answer);
 }
 
 }  // namespace mansio::deliver

@@ -1,11 +1,15 @@
 // Delivery into a Maildir (tmp, new, cur). The message is written and synced in tmp/, renamed into new/ and new/ is
-// synced: when the answer is 2xx, file and name survive a power cut (D-004). The file name is the same each time the
-// same recipient of the same message is tried, so a delivery that is repeated after a crash finds itself in new/ or
-// cur/ and makes no second copy. Runs with the rights of the mailbox's owner; blocks.
+// synced: when the answer is 2xx, file and name survive a power cut (D-004). Of several deliveries at once all files are
+// written first, then synced one after the other (the file system makes one of the commits that they need), then renamed,
+// and each new/ is synced once for all. The file name is the same each time the same recipient of the same message is
+// tried, so a delivery that is repeated after a crash finds itself in new/ or cur/ and makes no second copy. Runs with
+// the rights of the mailbox's owner; blocks.
 #pragma once
 #include <sys/stat.h>
 
 #include <list>
+#include <memory>
+#include <span>
 #include <string>
 
 #include "base/unique_fd.hpp"
@@ -26,14 +30,24 @@ class MaildirCache {
  public:
   explicit MaildirCache(std::size_t limit = 16) : limit_(limit) {}
   // Creates what is missing (0700, parents synced). Below `home` missing levels are made too, but not `home` itself.
-  Result<OpenMaildir*> open(const std::string& path, const std::string& home);
+  Result<std::shared_ptr<const OpenMaildir>> open(const std::string& path, const std::string& home);
   void drop(const std::string& path);
 
  private:
-  std::list<OpenMaildir> open_;    // the most recent first
+  std::list<std::shared_ptr<const OpenMaildir>> open_;    // the most recent first
   std::size_t limit_;
 };
 
+// `job` and `message` are borrowed.
+struct MaildirDelivery {
+  MaildirDelivery(const Job* j, int m) : job(j), message(m) {}
+  const Job* job;
+  int message;
+  Answer answer;
+};
+
+// Each gets its answer; one that fails is no other's trouble.
+void deliver_maildirs(std::span<MaildirDelivery> deliveries, MaildirCache& cache);
 Answer deliver_maildir(const Job& job, int message, MaildirCache& cache);
 
 }  // namespace mansio::deliver

@@ -90,6 +90,9 @@ Result<std::uint64_t> append_message(const Job& job, int message, int fd) {
   if (!done) {
     auto back = roll_back(fd, old_size);
     if (back) return std::unexpected(done.error());
+    // The next delivery cuts it off: all of it may stand there, but it will come again.
+    mark.checksum = ~mark.checksum;
+    (void)set_mark(fd, mark);
     return fail(done.error().fault(), done.error().text() + "; and then " + back.error().text(), done.error().sys());
   }
   clear_mark(fd);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "deliver/job.hpp"
@@ -61,9 +62,9 @@ Result<> send_packet(int channel, std::string_view bytes, int fd) {
   return {};
 }
 
-Result<Packet> receive_packet(int channel) {
-  static std::vector<char> buffer(max_packet);
-  iovec piece{buffer.data(), buffer.size()};
+Result<Packet> receive_packet(int channel, bool wait) {
+  static const std::unique_ptr<char[]> buffer(new char[max_packet]);      // not filled with zeros: most of it is never touched
+  iovec piece{buffer.get(), max_packet};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(descriptors_taken * sizeof(int))> control{};
   msghdr message{};
   ssize_t n = 0;
@@ -73,25 +74,26 @@ Result<Packet> receive_packet(int channel) {
     message.msg_iovlen = 1;
     message.msg_control = control.data();
     message.msg_controllen = control.size();
-    n = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
+    n = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
   } while (n < 0 && errno == EINTR);
   if (n < 0) return fail_errno("receive");
   auto fds = descriptors_of(message);
   if (n == 0) return fail(Fault::closed, "the peer is gone");
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || fds.size() > 1) return fail(Fault::invalid, "a packet larger than any job");
   Packet packet;
-  packet.bytes.assign(buffer.data(), static_cast<std::size_t>(n));
-  ::explicit_bzero(buffer.data(), static_cast<std::size_t>(n));   // it may have been a password
+  packet.bytes.assign(buffer.get(), static_cast<std::size_t>(n));
+  ::explicit_bzero(buffer.get(), static_cast<std::size_t>(n));   // it may have been a password
   if (!fds.empty()) packet.fd = std::move(fds[0]);
   return packet;
 }
 
-Result<bool> is_readable(int channel, std::chrono::milliseconds wait) {
+Result<bool> is_readable(int channel, std::chrono::milliseconds wait, int other) {
   auto end = std::chrono::steady_clock::now() + wait;
   for (;;) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    pollfd fd{channel, POLLIN, 0};
-    int ready = ::poll(&fd, 1, static_cast<int>(std::max<std::chrono::milliseconds::rep>(left.count(), 0)));
+    std::array<pollfd, 2> fds{pollfd{channel, POLLIN, 0}, pollfd{other, 0, 0}};
+    int ready = ::poll(fds.data(), fds.size(), static_cast<int>(std::max<std::chrono::milliseconds::rep>(left.count(), 0)));
+    if (ready > 0 && fds[0].revents == 0) return fail(Fault::closed, "nobody waits any more");
     if (ready >= 0) return ready > 0;
     if (errno != EINTR) return fail_errno("poll");
   }

@@ -27,10 +27,10 @@ Result<ChannelPair> make_channel();
 Result<> send_packet(int channel, std::string_view bytes, int fd = -1);
 
 // Fault::closed at the end of the peer. A packet that is larger than max_packet or brings more than one descriptor
-// is Fault::invalid (the descriptors are closed).
-Result<Packet> receive_packet(int channel);
+// is Fault::invalid (the descriptors are closed). Without `wait`, and when none has come, sys() is EAGAIN.
+Result<Packet> receive_packet(int channel, bool wait = true);
 
-// Waits for a packet: false when `wait` is over.
-Result<bool> is_readable(int channel, std::chrono::milliseconds wait);
+// Waits for a packet: false when `wait` is over. Fault::closed once the peer of `other` (or -1) has hung up.
+Result<bool> is_readable(int channel, std::chrono::milliseconds wait, int other = -1);
 
 }  // namespace mansio::deliver

@@ -30,7 +30,7 @@ std::string asserted_sender(const mail::Envelope& envelope) {
 }  // namespace
 
 Remote::Remote(event::Loop& loop, event::Scope& scope, SiteFinder& finder, const Secrets* secrets, log::Logger* log)
-    : loop_(loop), scope_(scope), finder_(finder), log_(log), reading_(loop, "relay", 4), tokens_(loop, reading_), logins_(secrets, tokens_),
+    : loop_(loop), scope_(scope), finder_(finder), log_(log), reading_(loop, "relay", 4), tokens_(reading_), logins_(secrets, tokens_),
       contexts_(secrets), sweeper_(loop) {}
 
 Remote::~Remote() = default;

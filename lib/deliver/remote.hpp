@@ -12,6 +12,7 @@
 
 #include "deliver/client_tls.hpp"
 #include "deliver/logins.hpp"
+#include "deliver/seats.hpp"
 #include "deliver/secrets.hpp"
 #include "deliver/site.hpp"
 #include "event/scope.hpp"
@@ -58,6 +59,8 @@ struct RemoteOutcome {
   bool dsn = false;                            // the host takes DSN requests over (RFC 3461 §5.2.1)
 };
 
+class Turned;
+
 class Remote {
  public:
   // `secrets` and `log` outlive it, and may be null.
@@ -67,6 +70,10 @@ class Remote {
   Remote& operator=(const Remote&) = delete;
 
   void limit(std::size_t connections) { limit_ = connections; }
+  // With several mail processes: this limit, and each site's, hold for all of them.
+  void share(std::shared_ptr<SharedCounts> counts) { seats_.share(std::move(counts)); }
+  // Of credentials that name a command. `agents` outlives this.
+  void run_token_commands_in(AgentPool& agents, CommandUser user) { tokens_.run_commands_in(agents, std::move(user)); }
 
   // What TLS a recipient's domain wants. Recipients with different demands don't share a transaction.
   TlsDemand demand(const config::ConfigPtr& config, const config::Transport& transport, const mail::Domain& domain) {
@@ -76,11 +83,17 @@ class Remote {
   // One transaction. The request lives until it returns.
   event::Task<RemoteOutcome> deliver(const RemoteRequest* request);
 
+  // turned.cpp: a connection that came in, on which mail is fetched. `turn` takes the other side's greeting; an error means that
+  // nothing can be sent there.
+  event::Task<Result<std::unique_ptr<Turned>>> turn(net::Connection connection, std::string helo_name, std::string user);
+  event::Task<RemoteOutcome> deliver_over(Turned* turned, const RemoteRequest* request);
+  event::Task<> end_turn(std::unique_ptr<Turned> turned);      // says QUIT
+
   event::Task<> stop();                        // says goodbye on idle connections
   std::size_t connections() const noexcept { return open_; }
   // As whom a host is spoken to; null: nobody logs in. The error names the file of credentials and what is wrong with it.
   Result<LoginPtr> find_login(const config::Transport& transport, const SiteHost& host, const std::optional<mail::Address>& sender) {
-    return logins_.find(transport, Logins::host_key(host), sender);
+    return logins_.find(transport, Logins::host_key(transport, host), sender);
   }
 
   // For admins, as those of receive::Receiver: what is sent by a conversation that ends is tried again later.
@@ -90,6 +103,7 @@ class Remote {
   void show_to_tracing();
 
  private:
+  friend class Turned;
   struct Session;
   struct Try;
   struct Approach;
@@ -106,6 +120,8 @@ class Remote {
   event::Task<SessionPtr> connect_host(const RemoteRequest* request, SiteHost host, Try* state);
   event::Task<SessionPtr> connect_to(const RemoteRequest* request, SiteHost host, event::Endpoint endpoint, Try* state);
   event::Task<> make_room();
+  event::Task<bool> take_seat(const RemoteRequest* request, Seats::Seat* seat);
+  bool give_up_idle(const std::string* site);
   event::Task<Result<event::Stream>> open_stream(const RemoteRequest* request, const Approach* approach);
   event::Task<SessionPtr> open(const RemoteRequest* request, Approach* approach, Try* state);
   Result<> prepare_tls(const RemoteRequest& request, Approach& approach);
@@ -129,6 +145,7 @@ class Remote {
   TlsPolicies policies_;
   ClientTlsContexts contexts_;
   ClearAddresses clear_;
+  Seats seats_;
   event::Timer sweeper_;
   event::Trigger slot_;
   std::size_t limit_ = 500, open_ = 0;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr Duration bad_time{std::chrono::minutes(5)};     // how long an address that failed is tried after the others
 constexpr std::size_t bad_limit = 10'000;
+constexpr Duration seat_patience{std::chrono::minutes(5)};
 
 std::string endpoint_text(const event::Endpoint& endpoint) { return fmt::format("[{}]:{}", endpoint.address, endpoint.port); }
 
@@ -112,6 +113,7 @@ event::Task<Remote::SessionPtr> Remote::connect_to(const RemoteRequest* request,
   smtp::ClientOptions& options = approach.options;
   options.helo_name = request->transport->helo_name.empty() ? request->helo_name : request->transport->helo_name;
   options.lmtp = request->transport->kind == config::TransportKind::lmtp;
+  options.plain_helo = request->transport->plain_helo;
   options.timeouts = client_timeouts(request->transport->timeouts);
   state->last_host = approach.where;
   auto tls = prepare_tls(*request, approach);
@@ -132,16 +134,40 @@ event::Task<Remote::SessionPtr> Remote::connect_to(const RemoteRequest* request,
 
 event::Task<> Remote::make_room() {
   while (open_ >= limit_ && !stopping_) {
-    if (!idle_.empty()) {
-      auto at = idle_.begin();
-      SessionPtr oldest = std::move(at->second.front());
-      at->second.pop_front();
-      if (at->second.empty()) idle_.erase(at);
-      oldest.reset();
-      continue;
-    }
-    co_await slot_.wait();
+    if (!give_up_idle(nullptr)) co_await slot_.wait();
   }
+}
+
+// Drops a connection that waits for the next message: the site's, or of any (null). False: there is none.
+bool Remote::give_up_idle(const std::string* site) {
+  for (auto at = idle_.begin(); at != idle_.end(); ++at) {
+    if (site != nullptr && at->second.front()->site != *site) continue;
+    SessionPtr oldest = std::move(at->second.front());
+    at->second.pop_front();
+    if (at->second.empty()) idle_.erase(at);
+    return true;
+  }
+  return false;
+}
+
+// Waits until the limits that all processes share leave room; false: in vain, for a long time. Where others wait, they come
+// first: whoever has just given a seat up would be the first to see it free.
+event::Task<bool> Remote::take_seat(const RemoteRequest* request, Seats::Seat* seat) {
+  if (!seats_.shared()) co_return true;
+  constexpr Duration step{50}, courtesy{150};
+  const std::string& site = request->site.key;
+  event::Timer timer(loop_);
+  if (seats_.wanted(site)) co_await timer.sleep(courtesy);
+  auto end = event::Deadline::in(seat_patience);
+  while (!stopping_ && !end.passed()) {
+    auto answer = seats_.take(site, request->transport->connections, limit_, *seat);
+    if (answer == Seats::Answer::taken) co_return true;
+    bool of_site = answer == Seats::Answer::site_full;
+    if (give_up_idle(of_site ? &site : nullptr)) continue;
+    Seats::Wish wish(seats_, of_site ? site : std::string());
+    co_await timer.sleep(step);
+  }
+  co_return false;
 }
 
 event::Task<Result<event::Stream>> Remote::open_stream(const RemoteRequest* request, const Approach* approach) {
@@ -158,6 +184,13 @@ event::Task<Result<event::Stream>> Remote::open_stream(const RemoteRequest* requ
 }
 
 event::Task<Remote::SessionPtr> Remote::open(const RemoteRequest* request, Approach* approach, Try* state) {
+  Seats::Seat seat;
+  bool seated = co_await take_seat(request, &seat);
+  if (!seated) {
+    state->own_trouble = state->soft = true;
+    state->last = Status(451, 4, 5, "other mail processes have all the connections that the destination may have");
+    co_return nullptr;
+  }
   co_await make_room();
   // A connection that is being made counts, too: each is a descriptor.
   struct Opening {
@@ -181,8 +214,9 @@ event::Task<Remote::SessionPtr> Remote::open(const RemoteRequest* request, Appro
   net::Connection connection(std::move(*stream));
   auto session = std::make_unique<Session>(*this, std::move(connection), approach->options);
   opening.reset();          // the session counts itself
+  session->seat = std::move(seat);
   session->transport = request->transport;
-  session->host_key = Logins::host_key(approach->host);
+  session->host_key = Logins::host_key(*request->transport, approach->host);
   session->host = approach->where;
   session->endpoint = approach->text;
   session->login = approach->login;
@@ -204,7 +238,8 @@ Result<> Remote::prepare_tls(const RemoteRequest& request, Approach& approach) {
   bool unix_socket = approach.host.port == 0;
   const config::Transport& transport = *request.transport;
   smtp::ClientOptions& options = approach.options;
-  options.tls = client_tls(request.tls, transport.tls_implicit);
+  bool direct = transport.direct_first && !approach.host.configured;      // RFC 8314 §3.3 is for submission
+  options.tls = client_tls(request.tls, transport.tls_implicit && !direct);
   // Nobody listens in on a unix socket; and what failed a moment ago isn't tried again.
   bool needless = unix_socket || clear_.has(approach.text);
   if (options.tls == smtp::ClientTls::offered && needless) options.tls = smtp::ClientTls::none;
@@ -217,14 +252,14 @@ Result<> Remote::prepare_tls(const RemoteRequest& request, Approach& approach) {
   wanted.names = request.tls.names;
   if (wanted.names.empty() && !unix_socket) wanted.names.push_back(approach.host.name);
   wanted.verify = request.tls.level == config::ClientTls::verify;
-  wanted.resume = transport.name + " " + approach.text + " " + request.tls.key();
+  wanted.resume = transport.key() + " " + approach.text + " " + request.tls.key();
   return {};
 }
 
 // Not ok: nothing can be sent there now. It is nobody's fault but ours.
 event::Task<Status> Remote::prepare_login(const RemoteRequest* request, Approach* approach) {
   const config::Transport& transport = *request->transport;
-  auto login = logins_.find(transport, Logins::host_key(approach->host), request->message->envelope.sender);
+  auto login = logins_.find(transport, Logins::host_key(transport, approach->host), request->message->envelope.sender);
   if (!login) {
     tell_once(login.error().text());
     co_return Status(451, 3, 5, login.error().text());
@@ -244,8 +279,17 @@ event::Task<Status> Remote::prepare_login(const RemoteRequest* request, Approach
   co_return Status();
 }
 
-// A connection was made in vain. Is another one to the same address worth it, in clear or with a new token?
+// A connection was made in vain. Is another one to the same address worth it: with HELO, in clear, or with a new token?
 event::Task<> Remote::look_again(const RemoteRequest* request, const Session* session, Status why, Approach* approach) {
+  // RFC 5321 §3.2: who can't stand EHLO gets HELO, also where it ended the connection (RFC 1869 §4.7), unless more is wanted than
+  // a HELO leads to.
+  bool plain_will_do = approach->options.tls == smtp::ClientTls::none || approach->options.tls == smtp::ClientTls::offered;
+  if (session->client.lost_at_ehlo() && plain_will_do && approach->login == nullptr) {
+    approach->options.tls = smtp::ClientTls::none;
+    approach->options.plain_helo = true;
+    approach->again = true;
+    co_return;
+  }
   if (session->client.tls_failed() && approach->options.tls == smtp::ClientTls::offered) {
     clear_.add(approach->text);
     approach->options.tls = smtp::ClientTls::none;

@@ -6,10 +6,11 @@
 namespace mansio::deliver {
 namespace {
 
-constexpr Duration sweep_step{500};
+constexpr Duration sweep_step{500}, shared_sweep_step{100};
+constexpr Duration turn_of_ours{1000};        // how long a connection is ours, while another process waits for its seat
 
 std::string pool_key(const RemoteRequest& request) {
-  return request.transport->name + " " + request.site.key + " " + request.tls.key();
+  return request.transport->key() + " " + request.site.key + " " + request.tls.key();
 }
 
 }  // namespace
@@ -43,7 +44,8 @@ void Remote::keep(const RemoteRequest& request, SessionPtr session) {
   const config::Transport& transport = *request.transport;
   std::uint32_t most = transport.messages_per_connection;
   if (session->client.capabilities().mail_max > 0) most = std::min(most, session->client.capabilities().mail_max);
-  if (stopping_ || transport.connection_idle <= Duration(0) || session->client.messages() >= most ||
+  bool others_turn = now - session->opened >= turn_of_ours && (seats_.wanted(session->site) || seats_.wanted(""));
+  if (stopping_ || others_turn || transport.connection_idle <= Duration(0) || session->client.messages() >= most ||
       now - session->opened >= transport.connection_lifetime) {
     scope_.spawn(say_goodbye(std::move(session)));
     return;
@@ -64,12 +66,14 @@ event::Task<> Remote::say_goodbye(SessionPtr session) {
 
 event::Task<> Remote::sweep() {
   while (!stopping_ && !idle_.empty()) {
-    co_await sweeper_.sleep(sweep_step);
+    Duration step = seats_.shared() ? shared_sweep_step : sweep_step;
+    co_await sweeper_.sleep(step);
     auto now = std::chrono::steady_clock::now();
     std::vector<SessionPtr> old;
     for (auto at = idle_.begin(); at != idle_.end();) {
       auto& list = at->second;
-      while (!list.empty() && (now - list.front()->idle_since >= list.front()->transport->connection_idle || list.front()->client.stale())) {
+      bool wanted = seats_.wanted("") || seats_.wanted(list.front()->site);
+      while (!list.empty() && (wanted || now - list.front()->idle_since >= list.front()->transport->connection_idle || list.front()->client.stale())) {
         old.push_back(std::move(list.front()));
         list.pop_front();
       }

@@ -29,6 +29,7 @@ struct Remote::Session {
   std::string host_key;                // for Logins::find()
   log::Host host;
   std::string endpoint, site;          // site: its key
+  Seats::Seat seat;
   LoginPtr login;                      // it is logged in with; null: not at all
   MonotonicTime opened = std::chrono::steady_clock::now(), idle_since{};
 };

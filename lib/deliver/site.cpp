@@ -34,7 +34,7 @@ std::string host_text(const SiteHost& host) {
 }
 
 std::string site_key(const config::Transport& transport, std::string_view hosts) {
-  return fmt::format("{} {}", transport.name, hosts);
+  return fmt::format("{} {}", transport.key(), hosts);
 }
 
 // The name servers could not say; RFC 3463 §3.5: X.4.3 directory server failure.
@@ -238,6 +238,7 @@ event::Task<SiteFinder::Found> SiteFinder::named(TransportPtr transport, const s
     for (SiteHost& host : groups[i]) {
       host.preference =
           shuffled ? std::uint16_t{0} : static_cast<std::uint16_t>(std::min<std::size_t>(i, fallback_preference - 1));
+      host.configured = true;
       out.hosts.push_back(std::move(host));
     }
   }
@@ -252,11 +253,12 @@ event::Task<SiteFinder::Found> SiteFinder::named(TransportPtr transport, const s
 
 event::Task<SiteAnswer> SiteFinder::find(TransportPtr transport, mail::Domain domain) {
   SiteAnswer answer;
-  if (transport->hosts.empty() && domain.is_literal()) {
+  bool by_mx = transport->by_mx();
+  if (by_mx && domain.is_literal()) {
     answer = literal_site(*transport, domain, own_);
   } else {
     Found found;
-    if (transport->hosts.empty())
+    if (by_mx)
       found = co_await exchangers(transport, domain.key(), transport->port);
     else
       found = co_await named(transport, &transport->hosts, transport->hosts_random);
@@ -264,16 +266,24 @@ event::Task<SiteAnswer> SiteFinder::find(TransportPtr transport, mail::Domain do
     if (answer.status.ok()) answer.site.hosts = std::move(found.hosts);
     answer.site.key = site_key(*transport, found.key);
   }
-  if (transport->fallback.empty() || answer.status.permanent()) co_return answer;
-  Found fallback = co_await named(transport, &transport->fallback, false);
-  if (!fallback.status.ok()) co_return answer;
-  if (!answer.status.ok()) answer.site.key = site_key(*transport, fallback.key);
-  answer.status = Status();
-  for (SiteHost& host : fallback.hosts) {
-    host.preference = fallback_preference;
-    answer.site.hosts.push_back(std::move(host));
-  }
+  if (answer.status.permanent()) co_return answer;
+  if (transport->direct_first) co_await add_spare(transport, &transport->hosts, transport->hosts_random, &answer);
+  co_await add_spare(transport, &transport->fallback, false, &answer);
   co_return answer;
+}
+
+// Hosts for when no other can be reached.
+event::Task<> SiteFinder::add_spare(TransportPtr transport, const std::vector<std::string>* entries, bool shuffled,
+                                    SiteAnswer* answer) {
+  if (entries->empty()) co_return;
+  Found spare = co_await named(transport, entries, shuffled);
+  if (!spare.status.ok()) co_return;
+  if (!answer->status.ok()) answer->site.key = site_key(*transport, spare.key);
+  answer->status = Status();
+  for (SiteHost& host : spare.hosts) {
+    host.preference = fallback_preference;
+    answer->site.hosts.push_back(std::move(host));
+  }
 }
 
 // Sorts a host's addresses into those to connect to and those that must not be.

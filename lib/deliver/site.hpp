@@ -26,6 +26,7 @@ struct SiteHost {
   bool literal;
   bool from_mx = false;  // somebody outside named it (an MX record, a recipient's literal), not the configuration:
                          // never connect to ourselves by it (S-093)
+  bool configured = false;  // of the transport's `hosts` or `fallback`: where its credentials are for (with direct_first)
   bool secure = false;   // the look-up that named it was validated by DNSSEC
   Duration ttl{};        // what was left of its time to live; 0: no look-up named it
 };
@@ -85,8 +86,8 @@ class SiteFinder {
 
   // The hosts for `domain` by `transport`: its own hosts when it has some (then the domain doesn't matter, and the site's
   // key names the hosts alone), else a literal's address, else MX, else the domain itself (implicit MX). MX hosts that
-  // have no address, proven, are left out, as are this host and those that are not better. The transport's `fallback`
-  // follows; it is all there is while the name servers can't say. Nothing is added to a proven no.
+  // have no address, proven, are left out, as are this host and those that are not better. With direct_first its own hosts
+  // follow, and then its `fallback`; they are all there is while the name servers can't say. Nothing is added to a proven no.
   //   550 5.1.2  proven: no such domain        556 5.1.10  null MX           550 5.4.6  the best MX is this host
   //   550 5.4.4  MX hosts exist, none of them has an address, proven         451 4.4.3  the name servers can't say
   //   451 4.3.5  what the configuration names does not exist: its mistake, not the sender's
@@ -116,6 +117,7 @@ class SiteFinder {
   event::Task<Found> named(TransportPtr transport, const std::vector<std::string>* entries, bool shuffled);
   event::Task<> examine(TransportPtr transport, std::string domain, Found* found);
   event::Task<> gather(TransportPtr transport, const SiteHost* host, dns::Type type, Gathered* out);
+  event::Task<> add_spare(TransportPtr transport, const std::vector<std::string>* entries, bool shuffled, SiteAnswer* answer);
   void judge(const SiteHost& host, const std::vector<std::string>& addresses, std::vector<std::string>* usable,
              Gathered* out) const;
   void order(std::vector<SiteHost>& hosts);

@@ -1,18 +1,12 @@
 #include "deliver/tokens.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <csignal>
 
 #include "base/file.hpp"
 #include "base/text.hpp"
-#include "event/scope.hpp"
-#include "event/stream.hpp"
 
 namespace mansio::deliver {
 namespace {
@@ -38,17 +32,6 @@ Result<crypto::Secret> read_token(const std::string& path) {
   auto text = read_fd(file->get(), Tokens::token_limit);
   if (!text) return fail(text.error().fault(), path + ": " + text.error().text());
   return token_of(*text, path);
-}
-
-event::Task<> kill_late(event::Timer* timer, event::Process* process, Duration limit, bool* late) {
-  bool passed = co_await timer->sleep(limit);
-  *late = passed;
-  if (passed) process->kill(SIGKILL);
-}
-
-std::string ending(const event::Process::Exit& exit) {
-  if (exit.signal != 0) return fmt::format("ended by signal {}", exit.signal);
-  return fmt::format("exit status {}", exit.status);
 }
 
 }  // namespace
@@ -85,7 +68,7 @@ event::Task<Result<crypto::Secret>> Tokens::from_command(TokenSource source) {
   if (std::chrono::steady_clock::now() < kept.until) co_return kept.token;
   if (stopping_) co_return fail(Fault::cancelled, "stopping");
   kept.refreshing = true;
-  auto got = co_await run(&source, &kept);
+  auto got = co_await run(&source);
   kept.token = std::move(got);
   kept.refreshing = false;
   kept.made = std::chrono::steady_clock::now();
@@ -95,42 +78,21 @@ event::Task<Result<crypto::Secret>> Tokens::from_command(TokenSource source) {
   co_return token;
 }
 
-// Its standard output is a socket of ours; what it says besides is not for us, and may be secret.
-event::Task<Result<crypto::Secret>> Tokens::run(const TokenSource* source, Kept* kept) {
+event::Task<Result<crypto::Secret>> Tokens::run(const TokenSource* source) {
   const std::string what = "token_command " + source->command.front();
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) co_return fail_errno("socketpair");
-  UniqueFd ours(ends[0]), theirs(ends[1]);
-  std::vector<std::string> environment;
-  environment.emplace_back("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-  auto process = event::Process::start(loop_, source->command, environment, -1, theirs.get(), -1);
-  theirs.reset();
-  if (!process) co_return std::unexpected(process.error());
-  auto output = event::Stream::adopt(loop_, std::move(ours), true);
-  if (!output) process->kill(SIGKILL);
-  event::Timer timer(loop_);
-  event::Scope watch([](std::exception_ptr e) { std::rethrow_exception(e); });
-  bool late = false, much = false;
-  kept->running = &*process;
-  watch.spawn(kill_late(&timer, &*process, command_limit_, &late));
-  std::string text;
-  text.reserve(token_limit + 1);
-  auto deadline = event::Deadline::in(command_limit_);
-  while (output && !much) {
-    auto more = co_await output->read_some(deadline);
-    if (!more) break;
-    much = text.size() + more->size() > token_limit;
-    if (!much) text += *more;
-  }
-  if (much) process->kill(SIGKILL);
-  auto exit = co_await process->wait();
-  kept->running = nullptr;
-  timer.wake();
-  co_await watch.join();
-  Result<crypto::Secret> token = token_of(text, what);
-  if (much) co_return fail(Fault::too_long, what + ": its output is too long for a token");
-  if (late) co_return fail(Fault::timed_out, fmt::format("{}: not done after {} s", what, command_limit_.count() / 1000));
-  if (exit.status != 0 || exit.signal != 0) co_return fail(Fault::denied, what + ": " + ending(exit));
+  if (agents_ == nullptr) co_return fail(Fault::not_found, what + ": there is nobody to run it");
+  Job job;
+  job.uid = user_.uid;
+  job.gid = user_.gid;
+  job.user = user_.name;
+  job.kind = JobKind::token_command;
+  job.command = source->command;
+  job.timeout = command_limit_;
+  spool::Content nothing;
+  auto answer = co_await agents_->run(std::move(job), std::move(nothing));
+  if (!answer.status.ok()) co_return fail(Fault::denied, what + ": " + answer.status.text());
+  std::string text(answer.output.view());
+  auto token = token_of(text, what);
   co_return token;
 }
 
@@ -146,9 +108,7 @@ bool Tokens::discard(const TokenSource& source, const crypto::Secret& refused) {
 
 void Tokens::stop() {
   stopping_ = true;
-  for (auto& [words, kept] : kept_) {
-    if (kept->running != nullptr) kept->running->kill(SIGKILL);
-  }
+  if (agents_ != nullptr) agents_->give_up_token_commands();
 }
 
 }  // namespace mansio::deliver

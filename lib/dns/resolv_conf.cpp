@@ -31,7 +31,7 @@ std::optional<unsigned> option_of(std::string_view word, std::string_view prefix
 
 bool is_address(int family, const std::string& text) {
   in6_addr unused;   // the larger of the two
-  return inet_pton(family, text.c_str(), &unused) == 1;
+  return text.find('\0') == std::string::npos && inet_pton(family, text.c_str(), &unused) == 1;
 }
 
 // A link-local address may name its link: "fe80::1%eth0".

@@ -110,17 +110,37 @@ event::Task<Finding> check_smart_host(event::Loop& loop, Names& names, std::stri
   co_return out;
 }
 
+struct SmartHost {
+  std::string text;
+  std::uint16_t port = 25;
+  bool implicit = false;
+  bool operator==(const SmartHost&) const = default;
+};
+
+// Those of the transports, and of domains with settings of their own; each once, though transports share those of smart_host.
+std::vector<SmartHost> all_smart_hosts(const config::Config& config) {
+  std::vector<SmartHost> out;
+  auto add = [&](const config::Transport& transport) {
+    if (transport.kind != config::TransportKind::smtp) return;
+    for (const std::string& text : transport.hosts) {
+      SmartHost host{text, transport.port, transport.tls_implicit};
+      if (std::ranges::find(out, host) == out.end()) out.push_back(std::move(host));
+    }
+  };
+  std::ranges::for_each(config.transports, add);
+  for (const config::DomainSettings& group : config.domain_settings) std::ranges::for_each(group.variants, add);
+  return out;
+}
+
 }  // namespace
 
 event::Task<Findings> check_outward(event::Loop& loop, Names& names, const Subject& subject) {
   Findings out;
-  for (const config::Transport& transport : subject.config->transports) {
-    if (transport.kind != config::TransportKind::smtp) continue;
-    for (const std::string& host : transport.hosts) {
-      std::string text = host, helo = helo_name(*subject.config);
-      auto found = co_await check_smart_host(loop, names, std::move(text), transport.port, transport.tls_implicit, std::move(helo));
-      out.push_back(std::move(found));
-    }
+  auto smart_hosts = all_smart_hosts(*subject.config);
+  for (const SmartHost& host : smart_hosts) {
+    std::string text = host.text, helo = helo_name(*subject.config);
+    auto found = co_await check_smart_host(loop, names, std::move(text), host.port, host.implicit, std::move(helo));
+    out.push_back(std::move(found));
   }
   if (sends_directly(*subject.config) || !subject.probe_host.empty()) {
     auto found = co_await check_port_25(loop, names, subject);

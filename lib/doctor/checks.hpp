@@ -21,6 +21,9 @@ event::Task<Findings> check_spf(Names& names, const Subject& subject, std::strin
 event::Task<Findings> check_dmarc(Names& names, std::string domain);
 event::Task<Findings> check_mta_sts(Names& names, std::string domain);
 
+// check_access.cpp: "open_relay" and "access", as the configuration says.
+Findings check_access(const config::Config& config);
+
 // check_service.cpp: "listener", "banner", "starttls", "open_relay", "postmaster", at our own listeners.
 event::Task<Findings> check_listener(event::Loop& loop, const Subject& subject, config::Listener listener);
 

@@ -90,6 +90,7 @@ event::Task<Findings> check_all(event::Loop& loop, Names& resolver, dns::Resolve
   }
   if (subject.domains.empty()) checkup.add(Findings{Finding("mx", State::note, "no local domain gets mail from outside")});
   for (const std::string& domain : subject.domains) add_domain(checkup, names, subject, domain);
+  checkup.add(check_access(*subject.config));
   checkup.add(check_outward(loop, names, subject));
   checkup.add(check_certificates(names, subject, std::chrono::system_clock::now()));
   if (!subject.blocklists.empty()) checkup.add(check_blocklists(names, subject));

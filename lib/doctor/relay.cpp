@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "config/match.hpp"
+#include "config/clients.hpp"
 
 namespace mansio::doctor {
 
@@ -36,7 +36,10 @@ std::vector<RelayTry> relay_tries(const std::string& foreign, const std::string&
 Viewpoint viewpoint_of(const config::Config& config, const config::Listener& listener, const std::vector<std::string>& interfaces) {
   Viewpoint out;
   if (listener.port == 0 || listener.address.starts_with("unix:")) return out;
-  config::NetworkList trusted(config.relay_from);
+  // A name or a look-up may make any address one that is trusted.
+  const std::vector<std::string>& entries = listener.relay ? listener.relay->allow : config.relay_from;
+  const config::ClientList trusted(entries);
+  bool sure = !trusted.has_names() && std::ranges::none_of(entries, config::is_look_up);
   std::vector<std::string> candidates = listener.address == "*" ? interfaces : std::vector<std::string>{listener.address};
   for (const std::string& address : candidates) {
     if (address.starts_with("fe80:")) continue;                  // needs a scope
@@ -44,7 +47,7 @@ Viewpoint viewpoint_of(const config::Config& config, const config::Listener& lis
     endpoint.address = address;
     endpoint.port = listener.port;
     if (out.any.address.empty()) out.any = endpoint;
-    bool stranger = trusted.look_ups().empty() && !trusted.matches(address);
+    bool stranger = sure && !trusted.matches(address);
     if (stranger && out.stranger.address.empty()) out.stranger = endpoint;
   }
   if (!out.stranger.address.empty()) out.any = out.stranger;

@@ -37,7 +37,7 @@ bool read_prefixes(std::string_view text, SpfTerm& term, bool only_six) {
 
 bool is_address(std::string_view text, int family) {
   std::array<unsigned char, 16> octets{};
-  return ::inet_pton(family, std::string(text).c_str(), octets.data()) == 1;
+  return text.find('\0') == std::string_view::npos && ::inet_pton(family, std::string(text).c_str(), octets.data()) == 1;
 }
 
 Result<SpfTerm> finish_term(std::string_view whole, SpfTerm term, std::string_view rest) {

@@ -61,14 +61,14 @@ bool is_public_address(std::string_view address) {
 bool sends_directly(const config::Config& config) {
   return std::ranges::any_of(config.routes, [&](const config::Route& route) {
     const config::Transport* transport = config.transport(route.transport);
-    return transport != nullptr && transport->kind == config::TransportKind::smtp && transport->hosts.empty() &&
+    return transport != nullptr && transport->kind == config::TransportKind::smtp && transport->by_mx() &&
            std::ranges::find(route.domains, "*") != route.domains.end();
   });
 }
 
 std::string helo_name(const config::Config& config) {
   for (const config::Transport& transport : config.transports) {
-    if (transport.kind == config::TransportKind::smtp && transport.hosts.empty() && !transport.helo_name.empty()) return transport.helo_name;
+    if (transport.kind == config::TransportKind::smtp && transport.by_mx() && !transport.helo_name.empty()) return transport.helo_name;
   }
   return config.host_name;
 }

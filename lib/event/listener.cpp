@@ -1,18 +1,22 @@
 #include "event/listener.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <fmt/format.h>
 
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "event/stream_box.hpp"
+#include "event/watch.hpp"
 
 namespace mansio::event {
 
@@ -26,7 +30,45 @@ struct Listener::Box {
   Loop* loop = nullptr;
   bool unix_socket = false;
   Accepted accepted;
+  // Of a shared one: libuv's own handle would take all that there are.
+  UniqueFd shared, spare;
+  std::optional<Watch> watch;
+  Crowded crowded;
+  uv_timer_t pause;
+  bool paused = false;
+  void ready();
+  void accept_one();
 };
+
+// What others have not taken after a pause is ours all the same.
+void Listener::Box::ready() {
+  constexpr std::uint64_t pause_milliseconds = 3;
+  if (!paused && crowded && crowded()) {
+    watch->want(0);
+    uv_timer_start(&pause, [](uv_timer_t* timer) {
+      auto* self = static_cast<Box*>(timer->data);
+      self->paused = true;
+      self->watch->want(Watch::readable);
+    }, pause_milliseconds, 0);
+    return;
+  }
+  paused = false;
+  accept_one();
+}
+
+// Out of descriptors the connection is taken and closed, as libuv does: one that waits would wake us for ever.
+void Listener::Box::accept_one() {
+  UniqueFd fd(::accept4(shared.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd && (errno == EMFILE || errno == ENFILE)) {
+    spare.reset();
+    fd.reset(::accept4(shared.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    fd.reset();
+    spare.reset(::open("/", O_RDONLY | O_CLOEXEC));
+  }
+  if (!fd) return;         // another process was faster
+  auto stream = Stream::adopt(*loop, std::move(fd), unix_socket);
+  if (stream) accepted(std::move(*stream));
+}
 
 Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port) {
   sockaddr_storage where{};
@@ -72,6 +114,25 @@ Result<UniqueFd> listen_unix(const std::string& path, unsigned mode) {
   return fd;
 }
 
+Result<Listener> Listener::adopt_shared(Loop& loop, UniqueFd fd, bool unix_socket, Accepted accepted, Crowded crowded) {
+  int flags = ::fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return fail_errno("watch a listener");
+  auto* box = new Box;
+  uv_timer_init(loop.raw(), &box->pause);
+  box->pause.data = box;
+  box->shared = std::move(fd);
+  Listener listener(box);
+  box->loop = &loop;
+  box->unix_socket = unix_socket;
+  box->accepted = std::move(accepted);
+  box->crowded = std::move(crowded);
+  box->spare.reset(::open("/", O_RDONLY | O_CLOEXEC));
+  auto watch = Watch::start(loop, box->shared.get(), Watch::readable, [box](unsigned) { box->ready(); });
+  if (!watch) return std::unexpected(watch.error());
+  box->watch.emplace(std::move(*watch));
+  return listener;
+}
+
 Result<Listener> Listener::adopt(Loop& loop, UniqueFd fd, bool unix_socket, Accepted accepted) {
   auto* box = new Box;
   box->loop = &loop;
@@ -103,6 +164,12 @@ Listener& Listener::operator=(Listener&& other) noexcept {
   return *this;
 }
 Listener::~Listener() {
+  if (box_ != nullptr && box_->shared) {
+    box_->watch.reset();
+    box_->shared.reset();
+    uv_close(reinterpret_cast<uv_handle_t*>(&box_->pause), [](uv_handle_t* h) { delete static_cast<Box*>(h->data); });
+    return;
+  }
   if (box_ != nullptr) uv_close(&box_->handle.any, [](uv_handle_t* h) { delete static_cast<Box*>(h->data); });
 }
 
@@ -111,7 +178,9 @@ Endpoint Listener::local() const {
   if (box_->unix_socket) return out;
   sockaddr_storage address{};
   int size = sizeof address;
-  uv_tcp_getsockname(&box_->handle.tcp, reinterpret_cast<sockaddr*>(&address), &size);
+  socklen_t length = sizeof address;
+  if (box_->shared) ::getsockname(box_->shared.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  else uv_tcp_getsockname(&box_->handle.tcp, reinterpret_cast<sockaddr*>(&address), &size);
   char text[INET6_ADDRSTRLEN] = "";
   if (address.ss_family == AF_INET6) {
     auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);

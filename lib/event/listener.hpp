@@ -18,6 +18,10 @@ class Listener {
  public:
   using Accepted = std::function<void(Stream)>;
   static Result<Listener> adopt(Loop& loop, UniqueFd fd, bool unix_socket, Accepted accepted);
+  // Other processes listen on the same socket: one connection is taken, then whatever else there is to do comes first. A
+  // process that is `crowded` leaves the others a few milliseconds for each.
+  using Crowded = std::function<bool()>;
+  static Result<Listener> adopt_shared(Loop& loop, UniqueFd fd, bool unix_socket, Accepted accepted, Crowded crowded);
   Listener(Listener&& other) noexcept;
   Listener& operator=(Listener&& other) noexcept;
   ~Listener();   // stops listening; connections already accepted live on

@@ -141,6 +141,13 @@ log::Event connection(const Json& o) {
                                 .duration = duration(o, "duration"), .commands = texts(o, "commands")};
 }
 
+log::Event smtp_connection(const Json& o) {
+  using What = log::Connection::What;
+  constexpr std::array<std::pair<std::string_view, What>, 4> whats{{{"begun", What::begun}, {"quit", What::quit}, {"lost", What::lost}, {"ended", What::ended}}};
+  return log::Connection{.what = named(whats, text(o, "what"), What::begun), .host = host(o), .local_address = text(o, "local_address"),
+                         .local_port = small_number(o, "local_port"), .count = number(o, "count"), .duration = duration(o, "duration")};
+}
+
 log::Event auth_failure(const Json& o) { return log::AuthFailure{text(o, "mechanism"), host(o), text(o, "user")}; }
 
 log::Event notice_of(const Json& o) { return log::Notice{text(o, "id"), text(o, "text"), text(o, "event") == "panic"}; }
@@ -170,9 +177,9 @@ std::optional<Record> parse_json(std::string_view line) {
   if (!object.is_object()) return std::nullopt;
   auto time = utc_time(text(object, "time"));
   if (!time) return std::nullopt;
-  constexpr std::array<std::pair<std::string_view, log::Event (*)(const Json&)>, 8> kinds{
+  constexpr std::array<std::pair<std::string_view, log::Event (*)(const Json&)>, 9> kinds{
       {{"arrival", arrival}, {"delivery", delivery}, {"deferral", deferral}, {"failure", failure}, {"completed", completed},
-       {"rejection", rejection}, {"connection", connection}, {"auth_failure", auth_failure}}};
+       {"rejection", rejection}, {"connection", connection}, {"smtp_connection", smtp_connection}, {"auth_failure", auth_failure}}};
   return Record(*time, named(kinds, text(object, "event"), &notice_of)(object));
 }
 

@@ -60,6 +60,7 @@ void take_addresses(Cursor& at, std::string& address, std::string& original);
 
 // Lines about connections and log-ins (text_trouble.cpp).
 std::optional<log::Event> parse_trouble(Cursor at);
+std::optional<log::Event> parse_connection(Cursor at);
 std::optional<log::Event> parse_auth_failure(Cursor at);
 
 }  // namespace mansio::history

@@ -111,7 +111,7 @@ std::optional<log::Event> parse_completed(Cursor at, std::string_view id) {
 bool take_stage(Cursor& at, log::Rejection& out) {
   using Stage = log::Rejection::Stage;
   for (auto [words, stage, end] : {std::tuple{"MAIL <"sv, Stage::mail, ">: "sv}, {"RCPT <"sv, Stage::rcpt, ">: "sv},
-                                   {"EHLO or HELO "sv, Stage::helo, ": "sv}, {"connection: "sv, Stage::connection, ""sv},
+                                   {"EHLO or HELO "sv, Stage::helo, ": "sv}, {"connection in \"connect\" ACL: "sv, Stage::connection, ""sv}, {"connection: "sv, Stage::connection, ""sv},
                                    {"after DATA: "sv, Stage::data, ""sv}, {""sv, Stage::other, ": "sv}}) {
     if (!at.take(words)) continue;
     out.stage = stage;
@@ -172,6 +172,7 @@ log::Event parse_event(std::string_view text) {
     event = parse_auth_failure(Cursor{text});
   } else {
     event = parse_trouble(Cursor{text});
+    if (!event) event = parse_connection(Cursor{text});
   }
   return event ? std::move(*event) : notice("", text);
 }

@@ -98,6 +98,32 @@ std::optional<log::Event> parse_trouble(Cursor at) {
   return std::nullopt;
 }
 
+// SMTP connection from host I=[ip]:port (TCP/IP connection count = 1) | D=1s closed by QUIT | lost D=1s | D=1s ended by this server
+std::optional<log::Event> parse_connection(Cursor at) {
+  using What = log::Connection::What;
+  log::Connection out;
+  if (!at.take("SMTP connection from ") || !take_host(at, out.host)) return std::nullopt;
+  Fields fields = take_fields(at);
+  out.local_address = std::move(fields.local_address);
+  out.local_port = fields.local_port;
+  if (at.take(" lost")) {
+    out.what = What::lost;
+    fields.duration = take_fields(at).duration;
+  }
+  out.duration = fields.duration;
+  if (out.what == What::lost && at.rest.empty()) return out;
+  if (at.take(" (TCP/IP connection count = ")) {
+    auto count = at.until(")");
+    auto number = count ? parse_number(*count) : std::nullopt;
+    out.count = number.value_or(0);
+    return number && at.rest.empty() ? std::optional<log::Event>(out) : std::nullopt;
+  }
+  if (at.rest == " closed by QUIT") out.what = What::quit;
+  else if (at.rest == " ended by this server") out.what = What::ended;
+  else return std::nullopt;
+  return out;
+}
+
 // MECHANISM authenticator failed for host: 535 … (set_id=user)
 std::optional<log::Event> parse_auth_failure(Cursor at) {
   log::AuthFailure out;

@@ -144,6 +144,22 @@ struct ConnectionTrouble {
   std::vector<std::string> commands{};
 };
 
+// A connection began, or ended: only where log.connections asks for it (Exim's smtp_connection).
+struct Connection {
+  enum class What : std::uint8_t {
+    begun,               // `count` connections are open now, with this one
+    quit,                // ended by the client's QUIT
+    lost,                // ended by the client in another way
+    ended,               // ended by us
+  };
+  What what = What::begun;
+  Host host{};
+  std::string local_address{};    // I=
+  std::uint16_t local_port = 0;
+  std::uint64_t count = 0;
+  std::optional<Duration> duration{};
+};
+
 struct AuthFailure {
   std::string mechanism{};
   Host host{};
@@ -157,6 +173,6 @@ struct Notice {
   bool panic = false;
 };
 
-using Event = std::variant<Arrival, Delivery, Deferral, Failure, Completed, Rejection, ConnectionTrouble, AuthFailure, Notice>;
+using Event = std::variant<Arrival, Delivery, Deferral, Failure, Completed, Rejection, ConnectionTrouble, AuthFailure, Notice, Connection>;
 
 }  // namespace mansio::log

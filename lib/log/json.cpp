@@ -185,6 +185,17 @@ struct JsonFormatter {
     put(out, "commands", e.commands);
   }
 
+  void operator()(const Connection& e) const {
+    constexpr const char* words[] = {"begun", "quit", "lost", "ended"};
+    out["event"] = "smtp_connection";
+    out["what"] = words[static_cast<std::size_t>(e.what)];
+    put(out, "host", e.host);
+    put(out, "local_address", e.local_address);
+    if (e.local_port != 0) out["local_port"] = e.local_port;
+    if (e.what == Connection::What::begun) out["count"] = e.count;
+    put(out, "duration", e.duration);
+  }
+
   void operator()(const AuthFailure& e) const {
     out["event"] = "auth_failure";
     put(out, "mechanism", e.mechanism);

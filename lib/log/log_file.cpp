@@ -49,7 +49,7 @@ bool LogFile::end_outage(Time now) {
   std::string text = fmt::format("log file {} could not be written from {}: {}; {} lines went elsewhere", path_,
                                  stamp.text(since_), cause_, missed_);
   Event event = Notice{"", text, true};
-  std::string line = (torn_ ? "\n" : "") + (json_ ? format_json(event, now) : format_text(event, now)) + '\n';
+  std::string line = (torn_ ? "\n" : "") + (json_ ? format_json(event, now) : remark_ + format_text(event, now)) + '\n';
   if (append(line) != line.size()) return false;
   outage_ = false;
   report_ = text;

@@ -13,7 +13,8 @@ namespace mansio::log {
 class LogFile {
  public:
   // `json`: lines about the file itself are JSON objects.
-  LogFile(std::string path, bool json) : path_(std::move(path)), json_(json) {}
+  // `remark` stands before them where the file's format wants that.
+  LogFile(std::string path, bool json, std::string remark = "") : path_(std::move(path)), remark_(std::move(remark)), json_(json) {}
 
   // Appends `lines` (each ended by '\n'). Returns what could not be written, in whole lines; "" when all is in.
   std::string_view write(std::string_view lines, Time now);
@@ -32,7 +33,7 @@ class LogFile {
   bool end_outage(Time now);
   std::size_t append(std::string_view bytes);   // bytes written; errno tells why it is fewer
 
-  std::string path_;
+  std::string path_, remark_;
   bool json_;
   UniqueFd fd_;
   bool torn_ = false;            // the last write ended inside a line

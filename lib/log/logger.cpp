@@ -51,6 +51,22 @@ void Logger::write(Event event) {
   if (wake) wake_.notify_one();
 }
 
+void Logger::write(Exchange exchange) {
+  bool wake = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (pending_.exchanges.size() >= queue_limit_) {
+      ++pending_.lost;
+      lost_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+    pending_.exchanges.push_back(std::move(exchange));
+    ++queued_total_;
+    wake = std::exchange(waiting_, false) || pending_.exchanges.size() == full_batch;
+  }
+  if (wake) wake_.notify_one();
+}
+
 void Logger::reopen() {
   {
     std::lock_guard lock(mutex_);
@@ -80,13 +96,14 @@ void Logger::flush() {
 // Waits for work (no longer than `at_most`), then a little longer for more of it. `spare` keeps its memory in use.
 Logger::Work Logger::take(std::optional<Duration> at_most, std::vector<Entry> spare) {
   std::unique_lock lock(mutex_);
-  auto some = [&] { return !pending_.entries.empty() || pending_.options || pending_.reopen || pending_.stopping; };
+  auto some = [&] { return !pending_.entries.empty() || !pending_.exchanges.empty() || pending_.options || pending_.reopen || pending_.stopping; };
   waiting_ = true;
   if (at_most) wake_.wait_for(lock, *at_most, some);
   else wake_.wait(lock, some);
   waiting_ = false;
   wake_.wait_for(lock, gathering, [&] {
-    return pending_.entries.size() >= full_batch || flushing_ > 0 || pending_.stopping || pending_.entries.empty();
+    bool full = pending_.entries.size() >= full_batch || pending_.exchanges.size() >= full_batch;
+    return full || flushing_ > 0 || pending_.stopping || (pending_.entries.empty() && pending_.exchanges.empty());
   });
   Work work = std::move(pending_);
   pending_ = Work{};
@@ -115,13 +132,14 @@ void Logger::run(LoggerOptions options) {
     }
     if (work.reopen) writer->reopen();
     for (const Entry& entry : work.entries) writer->add(entry);
+    for (const Exchange& exchange : work.exchanges) writer->add(exchange);
     Time now = std::chrono::system_clock::now();
     if (work.lost > 0) {
       writer->add(Entry{now, Notice{"", fmt::format("{} log lines were lost: the queue of the log was full", work.lost), true}});
     }
     writer->commit(now);
     writer->retry(now);
-    finished(work.entries.size());
+    finished(work.entries.size() + work.exchanges.size());
     if (work.stopping) return;
     spare = std::move(work.entries);
     spare.clear();

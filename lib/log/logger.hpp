@@ -32,6 +32,7 @@ class Logger {
 
   // From any thread; never waits for anything but other callers' moves into the queue.
   void write(Event event);
+  void write(Exchange exchange);             // into w3clog
   void notice(std::string text) { write(Notice{"", std::move(text), false}); }
   void panic(std::string text) { write(Notice{"", std::move(text), true}); }
 
@@ -42,6 +43,7 @@ class Logger {
  private:
   struct Work {                              // what the thread takes at once
     std::vector<Entry> entries;
+    std::vector<Exchange> exchanges;
     std::optional<LoggerOptions> options;
     std::uint64_t lost = 0;
     bool reopen = false, stopping = false;

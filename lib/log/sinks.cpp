@@ -54,16 +54,16 @@ bool DatagramSink::send(std::string_view datagram) {
   return false;
 }
 
-std::string journal_entry(const Event& event, std::string_view line) {
-  std::string out = fmt::format("MESSAGE={}\nPRIORITY={}\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=mansiod\n", line, priority(event));
+std::string journal_entry(const Event& event, std::string_view line, std::string_view program) {
+  std::string out = fmt::format("MESSAGE={}\nPRIORITY={}\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER={}\n", line, priority(event), program);
   const std::string* id = id_of(event);
   if (id && !id->empty()) out += fmt::format("MANSIO_ID={}\n", *id);
   return out;
 }
 
-std::string syslog_entry(std::string_view line, bool urgent) {
+std::string syslog_entry(std::string_view line, bool urgent, std::string_view program) {
   constexpr int mail = 2 << 3, critical = 2, info = 6;
-  return fmt::format("<{}>mansiod[{}]: {}", mail | (urgent ? critical : info), ::getpid(), line);
+  return fmt::format("<{}>{}[{}]: {}", mail | (urgent ? critical : info), program, ::getpid(), line);
 }
 
 bool stderr_is_journal() {
@@ -79,7 +79,10 @@ bool write_stderr(std::string_view lines) {
   while (!lines.empty()) {
     pollfd out{STDERR_FILENO, POLLOUT, 0};
     if (::poll(&out, 1, patience) != 1 || !(out.revents & POLLOUT)) return false;
-    ssize_t n = ::write(STDERR_FILENO, lines.data(), std::min(lines.size(), piece));
+    // Whole lines, where they fit: other processes write there as well.
+    std::size_t size = std::min(lines.size(), piece);
+    if (auto end = lines.substr(0, size).rfind('\n'); end != std::string_view::npos) size = end + 1;
+    ssize_t n = ::write(STDERR_FILENO, lines.data(), size);
     if (n < 0 && errno != EINTR) return false;
     if (n > 0) lines.remove_prefix(static_cast<std::size_t>(n));
   }

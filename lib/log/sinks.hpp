@@ -22,9 +22,9 @@ class DatagramSink {
 };
 
 // One entry in journald's native protocol: "KEY=value" lines. `line` is the text line without time stamp.
-std::string journal_entry(const Event& event, std::string_view line);
+std::string journal_entry(const Event& event, std::string_view line, std::string_view program = "mansiod");
 // One datagram of RFC 3164's local form for /dev/log, facility mail: "<22>mansiod[123]: line".
-std::string syslog_entry(std::string_view line, bool urgent);
+std::string syslog_entry(std::string_view line, bool urgent, std::string_view program = "mansiod");
 
 // Is stderr connected to the journal (systemd's JOURNAL_STREAM, "device:inode")?
 bool stderr_is_journal();

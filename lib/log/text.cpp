@@ -12,8 +12,9 @@ namespace {
 
 // Escaped text in which the characters of `special`, too, are shown as \xHH.
 std::string escape_also(std::string_view text, std::string_view special, std::size_t limit = 1024) {
-  std::string out;
-  for (char c : escape(text, limit)) {
+  std::string escaped = escape(text, limit), out;
+  if (escaped.find_first_of(special) == std::string::npos) return escaped;
+  for (char c : escaped) {
     if (special.find(c) == std::string_view::npos) out += c;
     else out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
   }
@@ -42,6 +43,14 @@ std::string host_text(const Host& host) {
 }
 
 std::string host_field(const Host& host) { return host.address.empty() ? "" : " H=" + host_text(host); }
+
+// A deferral's host stands behind its text. Where there is none, no text ends like one.
+std::string text_before_host(const Deferral& e) {
+  std::string text = escape(e.text);
+  auto at = e.host.address.empty() ? text.rfind(" H=") : std::string::npos;
+  if (at != std::string::npos) text.replace(at, 1, "\\x20");
+  return text;
+}
 
 std::string field(std::string_view key, std::string_view value) {
   return value.empty() ? std::string() : fmt::format(" {}={}", key, word(value));
@@ -129,7 +138,7 @@ struct LineFormatter {
   std::string operator()(const Deferral& e) const {
     std::string out = fmt::format("{} == {}", e.id, word(e.address));
     out += original_field(e.address, e.original) + field("R", e.route) + field("T", e.transport);
-    return out + fmt::format(" defer ({}): {}", e.number, escape(e.text)) + host_field(e.host);
+    return out + fmt::format(" defer ({}): {}", e.number, text_before_host(e)) + host_field(e.host);
   }
 
   std::string operator()(const Failure& e) const {
@@ -179,6 +188,18 @@ struct LineFormatter {
     return host;
   }
 
+  std::string operator()(const Connection& e) const {
+    std::string out = "SMTP connection from " + host_text(e.host);
+    if (!e.local_address.empty()) out += " I=" + bracketed(e.local_address, e.local_port);
+    switch (e.what) {
+      case Connection::What::begun: return out + fmt::format(" (TCP/IP connection count = {})", e.count);
+      case Connection::What::quit: return out + time_field("D", e.duration) + " closed by QUIT";
+      case Connection::What::lost: return out + " lost" + time_field("D", e.duration);
+      case Connection::What::ended: return out + time_field("D", e.duration) + " ended by this server";
+    }
+    return out;
+  }
+
   std::string operator()(const AuthFailure& e) const {
     std::string mechanism;   // fail2ban wants one word of letters, digits and '_'
     for (char c : e.mechanism) mechanism += is_alnum(c) ? c : '_';
@@ -196,7 +217,7 @@ struct LineFormatter {
 
   static std::string refused(const Rejection& e) {
     switch (e.stage) {
-      case Rejection::Stage::connection: return "connection";
+      case Rejection::Stage::connection: return "connection in \"connect\" ACL";
       case Rejection::Stage::helo: return "EHLO or HELO " + word(e.argument);
       case Rejection::Stage::mail: return fmt::format("MAIL <{}>", word(e.argument));
       case Rejection::Stage::rcpt: return fmt::format("RCPT <{}>", word(e.argument));

@@ -13,8 +13,11 @@ Writer::Writer(const LoggerOptions& options)
       main_(open_channel("mainlog")),
       reject_(open_channel("rejectlog")),
       panic_(open_channel("paniclog")),
+      w3c_format_(options.w3c_fields),
       journal_(options.journal_socket),
-      syslog_(options.syslog_socket) {}
+      syslog_(options.syslog_socket) {
+  if (options.w3c && !options.directory.empty()) w3c_ = std::make_unique<Output>(Output{LogFile(options.directory + "/w3clog", false, "#Remark: "), {}});
+}
 
 Writer::Channel Writer::open_channel(const std::string& name) const {
   Channel channel;
@@ -44,8 +47,15 @@ void Writer::add(const Entry& entry) {
     if (rejection) reject_.json->lines += format_json(event, entry.time, true) + '\n';
     if (panic) panic_.json->lines += json;
   }
-  if (journal_active_) journal_.send(journal_entry(event, line));
+  if (journal_active_) journal_.send(journal_entry(event, line, options_.program));
   else if (options_.copy_to_stderr || options_.directory.empty()) copy_ += text;
+}
+
+void Writer::add(const Exchange& exchange) {
+  if (!w3c_) return;
+  if (header_due_) w3c_->lines += w3c_format_.header(exchange.time);
+  header_due_ = false;
+  w3c_->lines += w3c_format_.line(exchange);
 }
 
 void Writer::commit(Time now) {
@@ -55,6 +65,7 @@ void Writer::commit(Time now) {
     if (channel->text) write(*channel->text, true, now);
     if (channel->json) write(*channel->json, channel->text == nullptr, now);
   }
+  if (w3c_) write(*w3c_, false, now);
   report(now);
 }
 
@@ -70,7 +81,7 @@ void Writer::fall_back(std::string_view lines) {
   if (lines.empty() || journal_active_ || options_.copy_to_stderr) return;   // they are there already
   write_stderr(lines);
   for (std::string_view line : split(lines, '\n')) {
-    if (!line.empty() && !syslog_.send(syslog_entry(line, false))) return;
+    if (!line.empty() && !syslog_.send(syslog_entry(line, false, options_.program))) return;
   }
 }
 
@@ -90,6 +101,7 @@ void Writer::report(Time now) {
 
 void Writer::reopen() {
   for (Output* output : outputs()) output->file.reopen();
+  header_due_ = true;
 }
 
 void Writer::retry(Time now) {
@@ -110,6 +122,7 @@ std::vector<Writer::Output*> Writer::outputs() const {
     if (channel->text) all.push_back(channel->text.get());
     if (channel->json) all.push_back(channel->json.get());
   }
+  if (w3c_) all.push_back(w3c_.get());
   return all;
 }
 

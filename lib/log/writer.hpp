@@ -10,6 +10,7 @@
 #include "log/log_file.hpp"
 #include "log/sinks.hpp"
 #include "log/text.hpp"
+#include "log/w3c.hpp"
 
 namespace mansio::log {
 
@@ -19,9 +20,12 @@ struct LoggerOptions {
   std::string directory;                  // "": no files
   Format format = Format::text;
   bool copy_to_stderr = false;            // --foreground
+  bool w3c = false;                       // w3clog
+  std::vector<std::string> w3c_fields;    // none: all of w3c.hpp
   bool journal = false;                   // copy to journald, when stderr is its stream
   std::size_t queue_limit = 50'000;       // events
   Duration retry_interval{1000};          // between attempts to use a log file that failed
+  std::string program = "mansiod";        // as the journal and syslog are told
   std::string journal_socket = "/run/systemd/journal/socket", syslog_socket = "/dev/log";
 };
 
@@ -35,6 +39,7 @@ class Writer {
   explicit Writer(const LoggerOptions& options);
 
   void add(const Entry& entry);           // into the batch
+  void add(const Exchange& exchange);     // likewise; for w3clog alone
   void commit(Time now);                  // writes the batch
   void reopen();
   void retry(Time now);                   // files that failed
@@ -58,6 +63,9 @@ class Writer {
   LoggerOptions options_;
   bool journal_active_;
   Channel main_, reject_, panic_;
+  std::unique_ptr<Output> w3c_;
+  W3cFormat w3c_format_;
+  bool header_due_ = true;                // w3clog was opened anew
   std::string copy_;                      // for stderr
   Stamp stamp_;
   DatagramSink journal_, syslog_;

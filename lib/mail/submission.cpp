@@ -37,7 +37,9 @@ std::optional<std::size_t> masquerade_of(const Domain& domain, const std::vector
     if (key.size() == domains[i].size()) return std::nullopt;
     if (key[key.size() - domains[i].size() - 1] == '.') return i;
   }
-  return std::nullopt;
+  // The short name of a machine ("app@server1") means nothing elsewhere.
+  bool short_name = !domain.is_literal() && key.find('.') == std::string::npos;
+  return short_name && !domains.empty() ? std::optional<std::size_t>(0) : std::nullopt;
 }
 
 // An encoded word with a comma in it, which is wrong but seen: not an address that lacks its domain (RFC 2047 §5).

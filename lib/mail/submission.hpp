@@ -3,7 +3,8 @@
 // §6.4). Pure; linear in the size of the header. All that isn't touched stays byte for byte, folding included.
 //
 // From, Date and Message-ID are added at the end of the header. As Postfix does it, addresses without a domain get
-// mail_name, and a domain below one of `masquerade` becomes that one, in senders and recipients: From, Sender, Reply-To,
+// mail_name, and a domain below one of `masquerade` becomes that one, in senders and recipients; one without a dot becomes
+// the first of them. Both in From, Sender, Reply-To,
 // To, Cc, Bcc and the Resent- forms of them. A list that can't be read is left alone, but for From. Sender is added as
 // Exim does it, where From does not have the address of the login (RFC 6409 §8.1); one that claims somebody else goes.
 // Return-Path and X-Authenticated-* go too: they are for the one who receives, and can only be forged here. Bcc stays,

@@ -60,7 +60,15 @@ event::Task<> Exporter::serve(event::Stream stream) {
     if (!piece) co_return;
     request += piece->substr(0, longest_request - request.size());
   }
-  std::string response = response_to(request, page_);
+  bool wanted = false;
+  std::string page, response = response_to(request, [&] {
+    wanted = true;
+    return std::string();
+  });
+  if (wanted) {
+    page = co_await page_();
+    response = response_to(request, [&] { return page; });
+  }
   auto patience = event::Deadline::in(response_time);
   auto written = co_await stream.write(response, patience);
   if (!written) co_return;

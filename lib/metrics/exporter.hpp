@@ -12,7 +12,7 @@ namespace mansio::metrics {
 
 class Exporter {
  public:
-  using Page = std::function<std::string()>;
+  using Page = std::function<event::Task<std::string>()>;        // called when it is asked for
   Exporter(event::Loop& loop, event::Scope& scope, Page page) : loop_(loop), scope_(scope), page_(std::move(page)) {}
 
   // "127.0.0.1:9125", "[::1]:9125", "unix:/path" (for its owner and group alone); "" for nowhere. What was listened on before

@@ -104,6 +104,7 @@ struct Metrics::Observer {
     m.recent_rejected_.add(now);
   }
   void operator()(const log::ConnectionTrouble& e) const noexcept { m.trouble_[static_cast<std::size_t>(e.kind)].add(); }
+  void operator()(const log::Connection&) const noexcept {}      // sessions are counted where they begin
   void operator()(const log::AuthFailure&) const noexcept { m.login_failures_.add(); }
   void operator()(const log::Notice& e) const noexcept {
     if (e.panic) m.panics_.add();

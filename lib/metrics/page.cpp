@@ -7,12 +7,6 @@
 namespace mansio::metrics {
 namespace {
 
-// Whole numbers as such, others with what a double holds.
-std::string number_text(double value) {
-  if (std::fabs(value) < 1e15 && value == std::floor(value)) return fmt::format("{}", static_cast<std::int64_t>(value));
-  return fmt::format("{}", value);
-}
-
 std::string label_text(std::string_view text) {
   std::string out;
   for (char c : text.substr(0, 200)) {
@@ -24,6 +18,12 @@ std::string label_text(std::string_view text) {
 }
 
 }  // namespace
+
+// Whole numbers as such, others with what a double holds.
+std::string number_text(double value) {
+  if (std::fabs(value) < 1e15 && value == std::floor(value)) return fmt::format("{}", static_cast<std::int64_t>(value));
+  return fmt::format("{}", value);
+}
 
 void Page::family(std::string_view name, std::string_view type, std::string_view help) {
   name_ = name;

@@ -12,6 +12,9 @@ namespace mansio::metrics {
 
 using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
+// As samples have them.
+std::string number_text(double value);
+
 class Page {
  public:
   // Begins a family; its samples follow.

@@ -39,6 +39,11 @@ struct TlsIdentity {
 // certificates are renewed. One for all listeners: a ticket counts only for the service it was given by.
 class TlsTickets;
 std::shared_ptr<TlsTickets> make_tls_tickets();
+// Several processes that open each other's tickets are given their keys, each made `age` ago: from the first one on none is
+// made here. The newest seals.
+inline constexpr std::size_t ticket_key_size = 80;      // octets, random
+inline constexpr std::chrono::minutes ticket_key_fresh{60}, ticket_key_useful{180};
+void take_ticket_key(TlsTickets& tickets, std::string_view key, Duration age);
 
 struct TlsServerOptions {
   TlsServerOptions() = default;

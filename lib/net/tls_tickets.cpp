@@ -26,6 +26,8 @@ std::shared_ptr<TlsTickets> make_tls_tickets() {
   return std::make_shared<TlsTickets>([] { return std::chrono::steady_clock::now(); });
 }
 
+void take_ticket_key(TlsTickets& tickets, std::string_view key, Duration age) { tickets.take(key, age); }
+
 TlsTickets::TlsTickets(Clock clock) : clock_(std::move(clock)), aes_(EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr)) {
   if (!aes_) throw std::runtime_error("OpenSSL has no AES-256-CBC");
 }
@@ -41,7 +43,7 @@ bool TlsTickets::turn() {
     OPENSSL_cleanse(&keys_.back(), sizeof(Key));
     keys_.pop_back();
   }
-  if (!keys_.empty() && now - keys_.front().made <= fresh_for) return true;
+  if (!keys_.empty() && (given_ || now - keys_.front().made <= fresh_for)) return true;
   Key key;
   key.made = now;
   bool random = RAND_bytes(key.name.data(), key.name.size()) == 1 && RAND_priv_bytes(key.cipher.data(), key.cipher.size()) == 1 &&
@@ -49,6 +51,20 @@ bool TlsTickets::turn() {
   if (random) keys_.push_front(key);
   OPENSSL_cleanse(&key, sizeof key);
   return random;
+}
+
+void TlsTickets::take(std::string_view key, Duration age) {
+  if (key.size() != ticket_key_size) return;
+  Key made;
+  made.made = clock_() - age;
+  auto at = std::copy_n(key.begin(), made.name.size(), made.name.begin()) - made.name.begin();
+  std::copy_n(key.begin() + at, made.cipher.size(), made.cipher.begin());
+  std::copy_n(key.begin() + at + static_cast<std::ptrdiff_t>(made.cipher.size()), made.mac.size(), made.mac.begin());
+  std::lock_guard lock(mutex_);
+  given_ = true;
+  auto older = std::ranges::find_if(keys_, [&](const Key& one) { return one.made <= made.made; });
+  keys_.insert(older, made);
+  OPENSSL_cleanse(&made, sizeof made);
 }
 
 int TlsTickets::seal(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {

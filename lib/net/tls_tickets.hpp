@@ -17,9 +17,10 @@ class TlsTickets {
   explicit TlsTickets(Clock clock);
   ~TlsTickets();
 
-  static constexpr std::chrono::minutes fresh_for{60};
-  static constexpr std::chrono::minutes ticket_lifetime{120};
+  static constexpr std::chrono::minutes fresh_for = ticket_key_fresh;
+  static constexpr std::chrono::minutes ticket_lifetime = ticket_key_useful - ticket_key_fresh;
 
+  void take(std::string_view key, Duration age);
   // Makes `context` seal and open its tickets with these keys, which outlive it.
   void use_in(SSL_CTX* context);
 
@@ -38,6 +39,7 @@ class TlsTickets {
   Clock clock_;
   std::mutex mutex_;
   std::deque<Key> keys_;       // the newest first
+  bool given_ = false;         // they come from outside
   Owned<EVP_CIPHER> aes_;      // fetched once: a fetch a ticket would take a lock and a look-up each
 };
 

@@ -1,5 +1,7 @@
 #include "policy/recipient.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 
 namespace mansio::policy {
@@ -12,17 +14,31 @@ struct Check {
 
 Verdict accepted(Rule rule) { return Verdict(rule, Status(250, 1, 5, "OK"), ""); }
 
-constexpr std::array<Check, 6> checks{{
+// RFC 5321 §3.6.2: 550 for a relay that is not allowed; 5.7.1 of RFC 3463 §3.8. Says what to do, for whoever gets to see it is
+// the user of a program that was to send through us.
+Verdict no_relay(const RecipientFacts& facts) {
+  std::string who = facts.client.empty() ? "this client" : facts.client;
+  std::string list = facts.relay_denied ? fmt::format("take {} out of relay_deny", who) : fmt::format("add {} to relay_from", who);
+  std::string text = fmt::format("relaying denied: {}ask the administrator of this server to {}", facts.log_in_offered ? "log in first, or " : "", list);
+  return Verdict(Rule::no_relay, Status(550, 7, 1, std::move(text)), "relay not permitted");
+}
+
+Verdict relay_unsure(const RecipientFacts& facts) {
+  std::string who = facts.client.empty() ? "this client" : facts.client;
+  std::string text = fmt::format("whether {} may send to other domains can't be told now, for its name is not known: try again later", who);
+  return Verdict(Rule::relay_unsure, Status(451, 7, 1, std::move(text)), "client name not known");
+}
+
+constexpr std::array<Check, 7> checks{{
     {[](const RecipientFacts& f) { return f.standing == Standing::refused; },
      [](const RecipientFacts& f) { return Verdict(Rule::no_such_user, f.why, "Unknown user"); }},
     {[](const RecipientFacts& f) { return f.standing == Standing::unknown; },
      [](const RecipientFacts& f) { return Verdict(Rule::not_known, f.why, "Unrouteable address"); }},
     {[](const RecipientFacts& f) { return f.standing == Standing::deliverable; }, [](const RecipientFacts&) { return accepted(Rule::ours); }},
     {[](const RecipientFacts& f) { return f.standing == Standing::relay_domain; }, [](const RecipientFacts&) { return accepted(Rule::relay_to); }},
-    {[](const RecipientFacts& f) { return f.client_may_relay; }, [](const RecipientFacts&) { return accepted(Rule::may_relay); }},
-    // RFC 5321 §3.6.2: 550 for a relay that is not allowed; 5.7.1 of RFC 3463 §3.8.
-    {[](const RecipientFacts&) { return true; },
-     [](const RecipientFacts&) { return Verdict(Rule::no_relay, Status(550, 7, 1, "relaying denied: this server does not pass mail on to that domain for you"), "relay not permitted"); }},
+    {[](const RecipientFacts& f) { return f.client_may_relay == config::Match::yes; }, [](const RecipientFacts&) { return accepted(Rule::may_relay); }},
+    {[](const RecipientFacts& f) { return f.client_may_relay == config::Match::unsure; }, relay_unsure},
+    {[](const RecipientFacts&) { return true; }, no_relay},
 }};
 
 }  // namespace
@@ -39,7 +55,7 @@ RecipientFacts facts_of(const route::Verdict& verdict) {
 }
 
 const char* word_of(Rule rule) {
-  constexpr const char* words[] = {"no_such_user", "not_known", "ours", "relay_to", "may_relay", "no_relay"};
+  constexpr const char* words[] = {"no_such_user", "not_known", "ours", "relay_to", "may_relay", "relay_unsure", "no_relay"};
   return words[static_cast<std::size_t>(rule)];
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/bytes.hpp"
 #include "base/encoding.hpp"
+#include "base/sabotage.hpp"
 #include "base/text.hpp"
 #include "queue/schedule.hpp"
 
@@ -24,9 +25,10 @@ event::Task<After> Attempt::run() {
   for (std::size_t i = 0; i < message_->envelope.recipients.size(); ++i) {
     if (!message_->progress.recipients[i].settled()) co_await resolve(i);
   }
+  if (turned_ != nullptr) co_await deliver_over_turned();
   bool remote = false;
   for (auto& [key, place] : places_) {
-    if (place->done) continue;
+    if (place->done || turned_ != nullptr) continue;
     if (place->destination.kind == route::DestinationKind::remote) remote = true;
     else scope_.spawn(deliver(place.get()));
   }
@@ -71,6 +73,7 @@ Status Attempt::reroute(route::Destination& destination) const {
 }
 
 void Attempt::add_place(std::size_t recipient, route::Destination destination) {
+  if (destination.kind == route::DestinationKind::drop) return add_drop(recipient, std::move(destination));
   std::string key = destination.key();
   auto& place = places_[key];
   if (!place) {
@@ -87,12 +90,14 @@ void Attempt::add_place(std::size_t recipient, route::Destination destination) {
 
 // ---- delivering
 
-deliver::Job Attempt::make_job(const route::Destination& destination) const {
+deliver::Job Attempt::make_job(const Place& place) const {
+  const route::Destination& destination = place.destination;
   deliver::Job job;
   const mail::Envelope& envelope = message_->envelope;
   switch (destination.kind) {
     case route::DestinationKind::program: job.kind = deliver::JobKind::pipe; break;
     case route::DestinationKind::file: job.kind = deliver::JobKind::mbox; break;
+    case route::DestinationKind::drop: job.kind = deliver::JobKind::drop; break;
     default:
       job.kind = destination.transport->kind == config::TransportKind::mbox ? deliver::JobKind::mbox : deliver::JobKind::maildir;
   }
@@ -114,6 +119,7 @@ deliver::Job Attempt::make_job(const route::Destination& destination) const {
   job.name = fmt::format("{}.{}_{}.{}", message_->id.seconds, message_->id.text(), hex_encode(place_number(destination.key())),
                          config_->host_name);
   if (!deliver::is_message_name(job.name)) job.name = job.name.substr(0, job.name.rfind('_') + 17);
+  if (job.kind == deliver::JobKind::drop) make_drop_job(place, job);
   return job;
 }
 
@@ -129,20 +135,22 @@ event::Task<> Attempt::deliver(Place* place) {
   place->number = log::Phase::local_retry;
   if (destination.kind == route::DestinationKind::discard) {
     place->status = Status(250, 0, 0, "discarded");
-  } else if (destination.kind == route::DestinationKind::drop) {
-    place->status = Status(451, 4, 0, "this version has no drop directories: the message waits in the queue");
-  } else if (is_looping(destination)) {
+  } else if (destination.kind != route::DestinationKind::drop && is_looping(destination)) {
     place->status = Status(554, 4, 6, "the message has been delivered to " + destination.address.text() + " already: forwarding loop");
   } else {
-    deliver::Job job = make_job(destination);
+    if constexpr (sabotage == Sabotage::done) {
+      place->done = true;
+      co_await keep_progress();
+    }
+    deliver::Job job = make_job(*place);
     spool::Content content = message_->content;
     auto answer = co_await queue_.agents.run(std::move(job), std::move(content));
     place->status = answer.status;
   }
   place->done = place->status.ok();
   log_outcome(*place);
-  if (!place->done || places_.size() == 1) co_return;
-  message_->progress.done_places.push_back(place_number(destination.key()));
+  if (!place->done || is_the_only(*place)) co_return;
+  for (std::uint64_t number : numbers_of(*place)) message_->progress.done_places.push_back(number);
   co_await keep_progress();
 }
 

@@ -19,21 +19,42 @@ std::string host_text(const log::Host& host) {
 
 }  // namespace
 
-Time Attempt::expiry() const {
-  Time last = message_->envelope.received;
-  for (const auto& rule : config_->retry) last = std::max(last, message_->envelope.received + rule.schedule.back().until);
-  return last;
+// By which rules a recipient waits: those of each place that it still leads to.
+std::vector<WaitingRules> Attempt::rules_of(std::size_t i) const {
+  std::vector<WaitingRules> out;
+  for (const Place* place : places_of_[i]) {
+    if (place->done || place->status.permanent()) continue;
+    WaitingRules rules = waiting_rules(router_->tables(), place->destination.address.domain().key(), place->destination.route);
+    if (std::ranges::find(out, rules) == out.end()) out.push_back(rules);
+  }
+  if (out.empty()) out.push_back(waiting_rules(router_->tables(), message_->envelope.recipients[i].address.domain().key(), {}));
+  return out;
 }
 
-// The soonest next attempt that any waiting recipient's rule gives; nullopt: the last one's time is over.
+// For those who look at the queue: what they can't know without asking the routes.
+void Attempt::keep_way(std::size_t i) {
+  auto& recipient = message_->progress.recipients[i];
+  recipient.route.clear();
+  recipient.domain.clear();
+  auto waiting = std::ranges::find_if(places_of_[i], [](const Place* place) { return !place->done && !place->status.permanent(); });
+  if (waiting == places_of_[i].end()) return;
+  const route::Destination& to = (*waiting)->destination;
+  const route::Tables& tables = router_->tables();
+  if (waiting_rules(tables, to.address.domain().key(), to.route) == waiting_rules(tables, message_->envelope.recipients[i].address.domain().key(), {})) return;
+  recipient.route = to.route;
+  recipient.domain = to.address.domain().key();
+}
+
+// The soonest next attempt that the rules of any waiting recipient give; nullopt: the last one's time is over.
 std::optional<Time> Attempt::next_time() const {
   std::optional<Time> next;
   Time now = std::chrono::system_clock::now();
   for (std::size_t i = 0; i < places_of_.size(); ++i) {
     if (message_->progress.recipients[i].settled()) continue;
-    const config::RetryRule* rule = rule_for(config_->retry, message_->envelope.recipients[i].address.domain().key());
-    auto time = rule != nullptr ? next_attempt(rule->schedule, message_->envelope.received, now) : std::optional<Time>(now + std::chrono::minutes(15));
-    if (time && (!next || *time < *next)) next = time;
+    for (const WaitingRules& rules : rules_of(i)) {
+      auto time = next_attempt(*rules.schedule, message_->envelope.received, now);
+      if (time && (!next || *time < *next)) next = time;
+    }
   }
   return next;
 }
@@ -54,8 +75,10 @@ void Attempt::judge(std::size_t i, Time now, Verdict& verdict) {
     take(place->status, place->ours ? std::string() : host_text(place->host));
   }
   if (!waiting && !given_up) waiting = Status(451, 3, 0, "the recipient leads nowhere at the moment");
-  const config::RetryRule* rule = rule_for(config_->retry, message_->envelope.recipients[i].address.domain().key());
-  bool expired = waiting && rule != nullptr && !next_attempt(rule->schedule, message_->envelope.received, now);
+  auto rules = rules_of(i);
+  const Time received = message_->envelope.received;
+  auto over = [&](const WaitingRules& each) { return !next_attempt(*each.schedule, received, now); };
+  bool expired = waiting && std::ranges::all_of(rules, over);
   if (expired) {
     // Our verdict, so not in the host's mouth; but it names who said the last word.
     std::string by = waiting_host.empty() ? std::string() : waiting_host + ": ";
@@ -69,6 +92,9 @@ void Attempt::judge(std::size_t i, Time now, Verdict& verdict) {
   auto& list = waits ? verdict.late : verdict.failed;
   list.emplace_back(i, waits ? mail::DsnAction::delayed : mail::DsnAction::failed, recipient.last);
   list.back().host = recipient.host;
+  if (!waits) return;
+  for (const WaitingRules& each : rules) list.back().expires = std::max(list.back().expires.value_or(received), each.expires(received));
+  keep_way(i);
 }
 
 event::Task<After> Attempt::conclude() {
@@ -121,14 +147,27 @@ event::Task<After> Attempt::conclude() {
     after.warned = progress.delay_warned;
     co_return after;
   }
-  bool due = config_->delay_warning > Duration(0) && now - message_->envelope.received >= config_->delay_warning;   // 0: never
-  if (due && !progress.delay_warned && !verdict.late.empty()) {
-    progress.delay_warned = true;
-    auto warned = co_await report(std::move(verdict.late), expiry());
-    if (!warned) progress.delay_warned = false;
-  }
+  co_await warn(std::move(verdict.late));
   auto after = co_await wait();
   co_return after;
+}
+
+// Each sender is told once of each recipient, when the first of its rules says so.
+event::Task<> Attempt::warn(std::vector<Reported> late) {
+  auto& progress = message_->progress;
+  Time now = std::chrono::system_clock::now();
+  std::erase_if(late, [&](const Reported& one) {
+    auto warns = [&](const WaitingRules& rules) { return rules.warns(message_->envelope.received, now); };
+    return progress.recipients[one.recipient].warned || std::ranges::none_of(rules_of(one.recipient), warns);
+  });
+  std::vector<std::size_t> told;
+  for (const Reported& one : late) told.push_back(one.recipient);
+  if (!told.empty()) {
+    auto warned = co_await report(std::move(late));
+    if (!warned) told.clear();
+  }
+  for (std::size_t i : told) progress.recipients[i].warned = true;
+  progress.delay_warned = std::ranges::all_of(progress.recipients, [](const auto& r) { return r.settled() || r.warned; });
 }
 
 event::Task<After> Attempt::finish() {
@@ -137,7 +176,9 @@ event::Task<After> Attempt::finish() {
   Duration queue_time = std::chrono::duration_cast<Duration>(std::chrono::system_clock::now() - message_->envelope.received);
   auto finished = co_await queue_.spool.finish(message_);
   // Recovery, which reads deferred/ meanwhile, may have found everybody settled and taken it away.
-  if (!finished && finished.error().fault() != Fault::not_found) {
+  bool failed = !finished && finished.error().fault() != Fault::not_found;
+  queue_.note_progress(*message_, !failed);
+  if (failed) {
     queue_.log.panic(fmt::format("{}: the end could not be recorded: {}", id, finished.error().text()));
     after.what = After::What::waits;
     after.due = std::chrono::system_clock::now() + after_trouble;
@@ -195,8 +236,12 @@ event::Task<After> Attempt::wait() {
   After after;
   after.what = After::What::waits;
   auto kept = co_await queue_.spool.defer(message_);
+  queue_.note_progress(*message_, kept.has_value());
   if (!kept) {
     queue_.log.panic(fmt::format("{}: could not be moved to deferred/: {}", message_->id.text(), kept.error().text()));
+    // What this attempt came to may still find room where the message is: in the journal, or in a file that is written anew.
+    auto settled = co_await queue_.spool.settle(message_);
+    if (settled) queue_.note_progress(*message_, true);
     after.due = now + after_trouble;
     co_return after;
   }
@@ -210,14 +255,14 @@ event::Task<After> Attempt::wait() {
 // ---- reports
 
 event::Task<> Attempt::report_success(std::vector<Reported> succeeded) {
-  auto reported = co_await report(std::move(succeeded), std::nullopt);
+  auto reported = co_await report(std::move(succeeded));
   if (!reported) queue_.log.panic(fmt::format("{}: a report of success could not be queued: {}", message_->id.text(), reported.error().text()));
 }
 
 // A message from <> has nobody to be returned to: what can't be delivered of it is kept for the postmaster.
 event::Task<Result<>> Attempt::report_failures(std::vector<Reported> failed) {
   if (message_->envelope.sender) {
-    auto reported = co_await report(std::move(failed), std::nullopt);
+    auto reported = co_await report(std::move(failed));
     co_return reported;
   }
   auto kept = co_await keep_as_badmail(std::move(failed));
@@ -231,7 +276,17 @@ event::Task<Result<>> Attempt::keep_as_badmail(std::vector<Reported> failed) {
     if (!one.host.empty()) reason += one.host + " said: ";
     reason += one.status.line() + "\n";
   }
-  auto work = [&] { return keep_badmail(config_->bounces.badmail, *message_, reason); };
+  // Those that failed at an earlier attempt, too: the files are written anew each time.
+  mail::Envelope rest = message_->envelope;
+  rest.recipients.clear();
+  for (std::size_t i = 0; i < message_->envelope.recipients.size(); ++i) {
+    const spool::RecipientProgress& known = message_->progress.recipients[i];
+    bool now = std::ranges::any_of(failed, [&](const Reported& one) { return one.recipient == i; });
+    if (!now && known.state != spool::RecipientState::failed) continue;
+    rest.recipients.push_back(message_->envelope.recipients[i]);
+    if (!now) reason += message_->envelope.recipients[i].address.text() + ": " + known.last.line() + "\n";
+  }
+  auto work = [&] { return keep_badmail(config_->bounces.badmail, *message_, rest, reason); };
   auto kept = co_await queue_.blocking.run(work);
   if (!kept) co_return kept;
   log::Notice notice;
@@ -241,7 +296,7 @@ event::Task<Result<>> Attempt::keep_as_badmail(std::vector<Reported> failed) {
   co_return Result<>();
 }
 
-event::Task<Result<>> Attempt::report(std::vector<Reported> recipients, std::optional<Time> expires) {
+event::Task<Result<>> Attempt::report(std::vector<Reported> recipients) {
   auto due = reportable(*message_, recipients);
   if (due.empty()) co_return Result<>();
   std::uint64_t limit = config_->bounce_return_size.bytes();
@@ -254,7 +309,7 @@ event::Task<Result<>> Attempt::report(std::vector<Reported> recipients, std::opt
   spool::Writer writer = queue_.spool.new_message();
   Time now = std::chrono::system_clock::now();
   std::string message_id = fmt::format("{}@{}", writer.id().text(), config_->host_name);
-  Report report = make_report(*message_, due, std::move(original), *config_, message_id, now, expires, templates.templates);
+  Report report = make_report(*message_, due, std::move(original), *config_, message_id, now, templates.templates);
   auto written = co_await writer.append(report.content);
   if (!written) co_return written;
   auto stored = co_await writer.commit(std::move(report.envelope), std::string());

@@ -4,8 +4,13 @@
 namespace mansio::queue {
 
 void Attempt::log_outcome(const Place& place) {
+  for (const Receiver& one : place.receivers) log_outcome_for(place, one.address, one.original);
+  if (place.receivers.empty()) log_outcome_for(place, place.destination.address, place.destination.original);
+}
+
+void Attempt::log_outcome_for(const Place& place, const mail::Address& of, const mail::Address& from) {
   const route::Destination& destination = place.destination;
-  std::string address = destination.address.text(), original = destination.original.text();
+  std::string address = of.text(), original = from.text();
   if (destination.kind == route::DestinationKind::file) address = destination.path;
   if (destination.kind == route::DestinationKind::program && !destination.transport) address = "|" + destination.command.front();
   if (original == address) original.clear();

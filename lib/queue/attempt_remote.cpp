@@ -29,8 +29,8 @@ event::Task<> Attempt::deliver_remote() {
   for (auto& [key, place] : places_) {
     const route::Destination& destination = place->destination;
     if (place->done || destination.kind != route::DestinationKind::remote) continue;
-    std::string hop = destination.transport->name;
-    if (destination.transport->hosts.empty()) hop += " " + destination.address.domain().key();
+    std::string hop = destination.transport->key();
+    if (destination.transport->by_mx()) hop += " " + destination.address.domain().key();
     auto tls = queue_.remote.demand(config_, *destination.transport, destination.address.domain());
     hop += " " + tls.key();
     SiteJob*& job = next_hops[hop];
@@ -42,7 +42,10 @@ event::Task<> Attempt::deliver_remote() {
     }
     job->places.push_back(place.get());
   }
-  for (auto& job : sites_) park_paused(job.get());
+  for (auto& job : sites_) {
+    park_paused(job.get());
+    defer_held(job.get());
+  }
   bool nothing_left = std::ranges::all_of(sites_, [](const auto& job) { return job->places.empty(); });
   if (nothing_left) co_return;
   if (sites_.size() == 1) {
@@ -85,7 +88,7 @@ event::Task<> Attempt::find_site(SiteJob* job) {
   LaneKey lane = started_->lane;
   auto admission = co_await queue_.enter(lane, std::string(), 1, started_, false);
   if (admission != Lanes::Admission::admitted) co_return;
-  queue_.leave(lane, Lanes::Visit::unreachable, answer.status, domain.key());
+  queue_.leave(lane, Lanes::Visit::unreachable, answer.status, job->places.front()->destination);
   unreachable_ = lane;
 }
 
@@ -93,7 +96,7 @@ void Attempt::merge_sites() {
   std::map<std::string, SiteJob*> first;
   for (auto& job : sites_) {
     if (!job->status.ok()) continue;
-    auto [at, made] = first.try_emplace(job->transport->name + " " + job->site.key + " " + job->tls.key(), job.get());
+    auto [at, made] = first.try_emplace(job->transport->key() + " " + job->site.key + " " + job->tls.key(), job.get());
     if (made) continue;
     std::ranges::copy(job->places, std::back_inserter(at->second->places));
     job->places.clear();
@@ -110,7 +113,7 @@ event::Task<> Attempt::deliver_to_site(SiteJob* job, bool patient) {
   }
   auto visit = Lanes::Visit::neither;
   Status why;
-  std::string domain = job->places.front()->destination.address.domain().key();
+  const route::Destination& first = job->places.front()->destination;
   park_paused(job);              // it may have waited long for room
   std::vector<Place*> places = job->places;
   while (!places.empty()) {
@@ -124,7 +127,7 @@ event::Task<> Attempt::deliver_to_site(SiteJob* job, bool patient) {
     bool done = take_outcome(outcome, &places);
     if (done && (patient || !places.empty())) co_await keep_progress();
   }
-  queue_.leave(job->lane, visit, why, domain);
+  queue_.leave(job->lane, visit, why, first);
 }
 
 // No room, or out of reach: the places are not tried now.
@@ -143,14 +146,19 @@ void Attempt::hold_places(SiteJob* job, Lanes::Admission admission, bool patient
   if (park || closed) parked_in_ = job->lane;
 }
 
-event::Task<deliver::RemoteOutcome> Attempt::transact(const SiteJob* job, std::vector<Place*>* places) {
+deliver::RemoteRequest Attempt::make_request(const SiteJob* job, const std::vector<Place*>& places) const {
   deliver::RemoteRequest request;
   request.transport = job->transport;
   request.site = job->site;
   request.message = message_;
   request.helo_name = config_->host_name;
   request.tls = job->tls;
-  for (const Place* place : *places) request.recipients.push_back(remote_recipient(*place));
+  for (const Place* place : places) request.recipients.push_back(remote_recipient(*place));
+  return request;
+}
+
+event::Task<deliver::RemoteOutcome> Attempt::transact(const SiteJob* job, std::vector<Place*>* places) {
+  deliver::RemoteRequest request = make_request(job, *places);
   auto outcome = co_await queue_.remote.deliver(&request);
   co_return outcome;
 }

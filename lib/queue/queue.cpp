@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
+#include <new>
 
 #include "queue/attempt.hpp"
 
@@ -14,6 +16,20 @@ constexpr std::size_t slow_at_once = 300;            // of these, to destination
 constexpr std::size_t retries_at_once = 200;         // of these, of mail that was tried in vain before
 constexpr std::size_t overdue_at_once = 20;
 constexpr Duration clock_step{60'000};               // the wall clock may jump: look again at least this often
+
+// No mail waits longer than a day, or the longest interval of any schedule: a time after that is one of a clock that was ahead
+// (D-095).
+Time not_beyond_schedules(Time due, Time now, const config::Config& config) {
+  if (due - now <= std::chrono::hours(1)) return due;
+  Duration longest{std::chrono::hours(24)};
+  auto take = [&](const std::vector<config::RetryStep>& schedule) {
+    for (const config::RetryStep& step : schedule) longest = std::max(longest, step.interval);
+  };
+  for (const config::RetryRule& rule : config.retry) take(rule.schedule);
+  for (const config::Route& route : config.routes) take(route.retry);
+  for (const config::DomainSettings& group : config.domain_settings) take(group.retry);
+  return std::min<Time>(due, now + longest);
+}
 }  // namespace
 
 
@@ -44,7 +60,9 @@ void Queue::found(spool::QueueId id, Time next_attempt) { wait_until(id, next_at
 
 void Queue::wait_until(spool::QueueId id, Time due, LaneKey lane, bool warned) {
   if (lane == 0) lane = unsorted_lane();
-  if (due <= std::chrono::system_clock::now()) {
+  auto now = std::chrono::system_clock::now();
+  due = not_beyond_schedules(due, now, *config_);
+  if (due <= now) {
     LaneEntry entry;
     entry.id = id;
     entry.warned = warned;
@@ -75,8 +93,18 @@ void Queue::watch_lanes() {
 }
 
 event::Task<> Queue::watch_clock() {
+  Time before = std::chrono::system_clock::now();
   while (!stopping_) {
-    auto now = std::chrono::system_clock::now();
+    Time now = std::chrono::system_clock::now();
+    if (now < before - clock_step) {           // it was set back: what it said before is no time to wait for
+      std::vector<Waiting> all = waiting_.extract([](const Waiting&) { return true; });
+      for (Waiting& one : all) {
+        one.due = not_beyond_schedules(one.due, now, *config_);
+        waiting_.push(one);
+      }
+      lanes_.open_all(now);
+    }
+    before = now;
     wakes_at_ = now;
     while (!waiting_.empty() && waiting_.top().due <= now) {
       LaneEntry entry;
@@ -233,6 +261,7 @@ event::Task<std::shared_ptr<spool::Message>> Queue::load(Lanes::Started* started
     co_return nullptr;
   }
   message = std::move(*found);
+  recall_progress(*message);
   bool forced = started->entry.forced;
   if (message->progress.frozen && !forced) {
     after->what = After::What::frozen;
@@ -247,12 +276,30 @@ event::Task<std::shared_ptr<spool::Message>> Queue::load(Lanes::Started* started
     log.write(std::move(notice));
   }
   // What recovery knew of its time was only the file's date: the file itself says later (D-121).
-  if (started->lane == unsorted_lane() && !forced && !started->entry.hurried && message->progress.next_attempt > now + std::chrono::seconds(1)) {
+  Time next = message->progress.next_attempt;
+  bool early = next > now + std::chrono::seconds(1) && not_beyond_schedules(next, now, *config_) == next;
+  if (early && started->lane == unsorted_lane() && !forced && !started->entry.hurried) {
     after->what = After::What::waits;
-    after->due = message->progress.next_attempt;
+    after->due = next;
     co_return nullptr;
   }
   co_return message;
+}
+
+void Queue::note_progress(const spool::Message& message, bool recorded) {
+  if (recorded) unrecorded_.erase(message.id);
+  else unrecorded_.insert_or_assign(message.id, message.progress);
+}
+
+// An admin may have changed the message meanwhile: only what is done is taken over.
+void Queue::recall_progress(spool::Message& message) const {
+  auto known = unrecorded_.find(message.id);
+  if (known == unrecorded_.end() || known->second.recipients.size() != message.progress.recipients.size()) return;
+  for (std::size_t i = 0; i < message.progress.recipients.size(); ++i) {
+    if (known->second.recipients[i].settled()) message.progress.recipients[i] = known->second.recipients[i];
+  }
+  auto& done = message.progress.done_places;
+  done.insert(done.end(), known->second.done_places.begin(), known->second.done_places.end());
 }
 
 void Queue::settle(const spool::QueueId& id, const After& after) {
@@ -300,6 +347,10 @@ std::vector<spool::QueueId> Queue::ids() const {
 void Queue::exception(std::exception_ptr e) {
   try {
     std::rethrow_exception(e);
+  } catch (const std::bad_alloc&) {
+    // The message would be under way for ever. Whoever starts us again has its memory anew, and the spool knows the rest (D-079).
+    log.panic("queue: out of memory: this process ends, to be started again");
+    std::abort();
   } catch (const std::exception& bug) {
     log.panic(fmt::format("queue: {}", bug.what()));
   }

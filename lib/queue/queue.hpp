@@ -16,10 +16,12 @@
 #include "config/config.hpp"
 #include "deliver/agent_pool.hpp"
 #include "deliver/remote.hpp"
+#include "deliver/turned.hpp"
 #include "event/scope.hpp"
 #include "event/threads.hpp"
 #include "event/timer.hpp"
 #include "log/logger.hpp"
+#include "queue/held.hpp"
 #include "queue/lanes.hpp"
 #include "queue/pauses.hpp"
 #include "route/router.hpp"
@@ -53,6 +55,9 @@ class Queue {
 
   // What an admin has paused (queue_pauses.cpp). The file keeps it; call before mail comes.
   void remember_pauses(std::string path);
+  // In other than the first of several mail processes: the first writes the file, and tells what has changed in it.
+  void read_pauses(const std::string& path);
+  void take_pauses(std::vector<Pause> all);
   const PauseList& pauses() const noexcept { return pauses_; }
   // For a connection that came in at `local` or at the socket "unix:/path", or of a local program: not ok turns it away.
   Status turned_away(bool local_program, const event::Endpoint& local, std::string_view unix_path) const;
@@ -98,6 +103,10 @@ class Queue {
   // A bug in a coroutine of the queue: told in the panic log, the message is tried again later.
   void exception(std::exception_ptr e);
 
+  // What an attempt came to, when it could not be written down: as long as this run lasts, it is known all the same, and nobody
+  // gets the message again because of it (D-067).
+  void note_progress(const spool::Message& message, bool recorded);
+
   // For attempts.
   event::Loop& loop;
   spool::Spool& spool;
@@ -111,7 +120,8 @@ class Queue {
 
   // A delivery to a site begins, where at most `most` may go on at once. A `patient` one waits for room as long as it takes.
   event::Task<Lanes::Admission> enter(LaneKey site, std::string name, std::uint32_t most, Lanes::Started* from, bool patient);
-  void leave(LaneKey site, Lanes::Visit visit, const Status& why, const std::string& domain);
+  // `first`: one of those that it was for.
+  void leave(LaneKey site, Lanes::Visit visit, const Status& why, const route::Destination& first);
   // The lane of the message's domain alone; nullopt: it stands in one that it shares with others.
   std::optional<LaneKey> domain_lane(const spool::Message& message) const;
   // Mail that stands in the domain's lane `from` is for `site`.
@@ -121,6 +131,17 @@ class Queue {
   // Nothing more is started from the lane where such mail stands, which is given: that of the site (0: not known), of the
   // domain, or one that they share.
   LaneKey hold_lane(std::optional<LaneKey> domain_lane, const Pause& pause, LaneKey site);
+  // queue_held.cpp. Mail for the domain is not to be tried now, but when it is asked for.
+  bool is_held(std::string_view domain) const;
+  void note_held(std::string_view domain, const spool::QueueId& id);
+  // Does the configuration hold mail of the node at all?
+  bool is_fetched(const Node& node) const;
+  // ETRN: what is there for the node is sent now; how much that is. Nullopt: others are asking just now.
+  event::Task<std::optional<std::size_t>> start_node(Node node, std::string by);
+  // ATRN: what is there for the nodes, and giving it; how many were tried. `turned` outlives it.
+  event::Task<std::optional<std::unordered_set<spool::QueueId>>> find_waiting(std::vector<Node> nodes);
+  event::Task<std::size_t> give_over(deliver::Turned* turned, std::unordered_set<spool::QueueId> ids, std::vector<Node> nodes);
+
   // What is known against a site that is closed.
   const Status* closed_why(LaneKey site) const;
 
@@ -162,6 +183,11 @@ class Queue {
   };
 
   static LaneKey unsorted_lane();
+  void recall_progress(spool::Message& message) const;
+  void forget_held();
+  static bool waits_in(const spool::Message& message, const std::vector<Node>& nodes);
+  bool take_aside(const spool::QueueId& id);
+  std::string held_domain(const spool::Message& message) const;
   LaneOf lane_of(const spool::Message& message) const;
   void push(LaneKey lane, LaneEntry entry, bool front = false);
   void hurry(const Waiting& waiting);
@@ -178,7 +204,7 @@ class Queue {
   event::Task<> watch_clock();
   void watch();
   void watch_lanes();
-  void look_at_overdue(LaneKey site, const std::string& domain);
+  void look_at_overdue(LaneKey site, const route::Destination& first);
   void relieve_journal();
   event::Task<> relieve(Relief relief);
   event::Task<> move_out(Relief* relief);
@@ -197,6 +223,7 @@ class Queue {
   WaitingQueue waiting_;
   std::unordered_map<spool::QueueId, std::shared_ptr<spool::Message>> memory_;
   std::size_t memory_bytes_ = 0;
+  std::unordered_map<spool::QueueId, spool::Progress> unrecorded_;
   std::unordered_set<spool::QueueId> under_way_;
   std::unordered_set<spool::QueueId> asked_again_;                   // of these: an admin ran the queue meanwhile
   std::unordered_map<spool::QueueId, Lanes::Started> held_back_;     // came up while somebody held the message
@@ -205,11 +232,12 @@ class Queue {
   std::size_t active_ = 0, slow_ = 0, retries_ = 0, patient_count_ = 0, since_relief_ = 0;
   event::Timer clock_, save_timer_, pause_timer_;
   PauseList pauses_;
+  HeldMail held_;
   event::Trigger attempt_ended_;
   std::string site_file_, pause_file_;
   Time wakes_at_{};              // when watch_clock() looks again
   bool stopping_ = false, pumping_ = false, watching_ = false, saving_ = false, sites_dirty_ = false, relieving_ = false,
-       watching_pauses_ = false;
+       watching_pauses_ = false, looking_for_held_ = false;
 };
 
 }  // namespace mansio::queue

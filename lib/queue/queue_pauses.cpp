@@ -30,6 +30,21 @@ void Queue::remember_pauses(std::string path) {
   if (pauses_.next_expiry()) watch_pauses();
 }
 
+void Queue::read_pauses(const std::string& path) {
+  remember_pauses(path);
+  pause_file_.clear();
+}
+
+// What is no longer paused goes on; what is still paused is parked again when its turn comes.
+void Queue::take_pauses(std::vector<Pause> all) {
+  if (format_pauses(all) == format_pauses(pauses_.all())) return;
+  (void)pauses_.take_all();
+  for (Pause& pause : all) pauses_.set(std::move(pause));
+  watch_pauses();
+  lanes_.release_all();
+  pump();
+}
+
 Status Queue::turned_away(bool local_program, const event::Endpoint& local, std::string_view unix_path) const {
   const Pause* pause = local_program ? pauses_.of_local_programs() : pauses_.of_listener(local, unix_path);
   if (pause == nullptr) return Status();

@@ -7,6 +7,7 @@
 #include "queue/queue.hpp"
 #include "queue/schedule.hpp"
 #include "queue/site_file.hpp"
+#include "queue/waiting_rules.hpp"
 
 namespace mansio::queue {
 
@@ -34,18 +35,17 @@ event::Task<Lanes::Admission> Queue::enter(LaneKey site, std::string name, std::
   }
 }
 
-void Queue::leave(LaneKey site, Lanes::Visit visit, const Status& why, const std::string& domain) {
+void Queue::leave(LaneKey site, Lanes::Visit visit, const Status& why, const route::Destination& first) {
   Time now = std::chrono::system_clock::now();
   auto pause = [&](Duration outage) {
-    const config::RetryRule* rule = rule_for(config_->retry, domain);
-    return site_pause(rule != nullptr ? rule->schedule : std::vector<config::RetryStep>(), now - outage, now);
+    return site_pause(*waiting_rules(router_->tables(), first.address.domain().key(), first.route).schedule, now - outage, now);
   };
   bool was_closed = lanes_.is_closed(site);
   lanes_.leave(site, visit, why, now, pause);
   bool closed = lanes_.closed_why(site, now) != nullptr;
   if (visit == Lanes::Visit::unreachable) {
     sites_changed();
-    if (closed) look_at_overdue(site, domain);
+    if (closed) look_at_overdue(site, first);
     watch();
   } else if (was_closed && !lanes_.is_closed(site)) {
     sites_changed();
@@ -76,9 +76,20 @@ const Status* Queue::closed_why(LaneKey site) const { return lanes_.closed_why(s
 
 // The probe of a closed site was the fresh attempt of every message that waits for it: those whose time is over, and those
 // whose senders are to be told, are looked at.
-void Queue::look_at_overdue(LaneKey site, const std::string& domain) {
+// Routes may lead to one site by rules of their own: the shortest of them decides which are looked at.
+void Queue::look_at_overdue(LaneKey site, const route::Destination& first) {
   Time now = std::chrono::system_clock::now();
-  const config::RetryRule* rule = rule_for(config_->retry, domain);
+  const route::Tables& tables = router_->tables();
+  const std::string domain = first.address.domain().key();
+  WaitingRules rules = waiting_rules(tables, domain, first.route);
+  Duration until = rules.schedule->back().until, warning = rules.delay_warning;
+  for (const config::Route& route : tables.config->routes) {
+    bool leads_there = first.transport != nullptr && route.transport == first.transport->name;
+    if (!leads_there || (route.retry.empty() && !route.delay_warning)) continue;
+    WaitingRules other = waiting_rules(tables, domain, route.name);
+    until = std::min(until, other.schedule->back().until);
+    if (other.delay_warning > Duration(0) && (warning <= Duration(0) || other.delay_warning < warning)) warning = other.delay_warning;
+  }
   auto add = [&](const std::vector<LaneEntry>& entries) {
     for (const LaneEntry& entry : entries) {
       Lanes::Started started;
@@ -87,8 +98,8 @@ void Queue::look_at_overdue(LaneKey site, const std::string& domain) {
       overdue_.push_back(started);
     }
   };
-  if (rule != nullptr) add(lanes_.overdue(site, now - rule->schedule.back().until, true));
-  if (config_->delay_warning > Duration(0)) add(lanes_.overdue(site, now - config_->delay_warning, false));
+  add(lanes_.overdue(site, now - until, true));
+  if (warning > Duration(0)) add(lanes_.overdue(site, now - warning, false));
 }
 
 // ---- over a restart
@@ -99,7 +110,11 @@ void Queue::remember_sites(std::string path) {
   if (!text) return;                 // the first start, or lost: each site costs a probe
   auto parsed = parse_sites(*text);
   if (parsed.dropped > 0) log.notice(fmt::format("{}: {} lines make no sense and are passed over", site_file_, parsed.dropped));
-  for (const Lanes::Site& site : parsed.sites) lanes_.restore(site);
+  Time latest = std::chrono::system_clock::now() + std::chrono::hours(1);      // as site_pause() does; the clock may have been ahead
+  for (Lanes::Site site : parsed.sites) {
+    site.closed_until = std::min(site.closed_until, latest);
+    lanes_.restore(site);
+  }
 }
 
 void Queue::sites_changed() {

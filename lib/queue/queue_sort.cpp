@@ -116,6 +116,16 @@ void Queue::accept(std::shared_ptr<spool::Message> message) {
   pump();
 }
 
+// The domain that holds it up, as far as the envelope tells; "": none.
+std::string Queue::held_domain(const spool::Message& message) const {
+  if (config_->domains.hold_for_etrn.empty()) return {};
+  for (std::size_t i = 0; i < message.envelope.recipients.size(); ++i) {
+    const std::string& domain = message.envelope.recipients[i].address.domain().key();
+    if (!message.progress.recipients[i].settled() && is_held(domain)) return domain;
+  }
+  return {};
+}
+
 Queue::Standing Queue::standing(const spool::Message& message, Time now) const {
   Standing out;
   LaneOf lane = lane_of(message);
@@ -124,6 +134,9 @@ Queue::Standing Queue::standing(const spool::Message& message, Time now) const {
   const Status* why = lanes_.closed_why(lane.key, now);
   if (lanes_.is_held(lanes_.resolve(lane.key))) {
     out.why = "its destination is paused by an administrator";
+    why = nullptr;
+  } else if (const std::string domain = held_domain(message); !domain.empty()) {
+    out.why = "mail for " + domain + " waits until its host asks for it (ETRN, ATRN)";
     why = nullptr;
   } else if (why != nullptr) {
     out.closed_until = lanes_.closed_until(lane.key);

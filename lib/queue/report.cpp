@@ -14,13 +14,13 @@ bool reports_success(mail::DsnAction action) noexcept {
   return action != mail::DsnAction::failed && action != mail::DsnAction::delayed;
 }
 
-mail::DsnRecipient dsn_recipient(const spool::Message& message, const Reported& reported, Time now, std::optional<Time> expires) {
+mail::DsnRecipient dsn_recipient(const spool::Message& message, const Reported& reported, Time now) {
   const mail::Recipient& of = message.envelope.recipients[reported.recipient];
   mail::DsnRecipient out(of.address, reported.action, reported.status);
   out.orcpt = of.orcpt;
   out.remote_host = reported.host;
   out.last_attempt = now;
-  if (reported.action == mail::DsnAction::delayed) out.will_retry_until = expires;
+  if (reported.action == mail::DsnAction::delayed) out.will_retry_until = reported.expires;
   return out;
 }
 
@@ -102,7 +102,7 @@ LoadedTemplates load_templates(const std::string& directory) {
 }
 
 Report make_report(const spool::Message& message, const std::vector<Reported>& recipients, Original original,
-                   const config::Config& config, const std::string& message_id, Time now, std::optional<Time> expires,
+                   const config::Config& config, const std::string& message_id, Time now,
                    const mail::ReportTemplates& templates) {
   mail::Dsn dsn(config.host_name, *message.envelope.sender);
   dsn.mail_name = config.mail_name;
@@ -119,7 +119,7 @@ Report make_report(const spool::Message& message, const std::vector<Reported>& r
   bool failure = false;
   for (const Reported& reported : recipients) {
     failure = failure || reported.action == mail::DsnAction::failed;
-    dsn.recipients.push_back(dsn_recipient(message, reported, now, expires));
+    dsn.recipients.push_back(dsn_recipient(message, reported, now));
   }
   Report report;
   report.content = mail::format_dsn(dsn, templates);

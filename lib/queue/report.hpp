@@ -19,6 +19,7 @@ struct Reported {
   mail::DsnAction action;
   Status status;
   std::string host;                // who said it: "mx.example [192.0.2.1]:25"; "": ourselves
+  std::optional<Time> expires;     // of a delayed one: until when it is tried
 };
 
 // Does the sender want to hear this about this recipient? Never for the null sender (RFC 5321 §6.1), nor with
@@ -51,10 +52,9 @@ struct Report {
   std::string content;
 };
 
-// One report about all of `recipients` (not empty, of one kind; the sender is not null). `expires`: until when delayed
-// ones are tried.
+// One report about all of `recipients` (not empty, of one kind; the sender is not null).
 Report make_report(const spool::Message& message, const std::vector<Reported>& recipients, Original original,
-                   const config::Config& config, const std::string& message_id, Time now, std::optional<Time> expires,
+                   const config::Config& config, const std::string& message_id, Time now,
                    const mail::ReportTemplates& templates = mail::default_templates());
 
 }  // namespace mansio::queue

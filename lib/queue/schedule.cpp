@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "config/match.hpp"
-
 namespace mansio::queue {
 
 std::optional<Time> next_attempt(const std::vector<config::RetryStep>& schedule, Time arrived, Time now) {
@@ -38,13 +36,6 @@ Duration site_pause(const std::vector<config::RetryStep>& schedule, Time failed_
   auto next = next_attempt(schedule, failed_first, now);
   Duration pause = next ? std::chrono::ceil<Duration>(*next - now) : schedule.empty() ? longest : schedule.back().interval;
   return std::clamp(pause, shortest, longest);
-}
-
-const config::RetryRule* rule_for(const std::vector<config::RetryRule>& rules, const std::string& domain) {
-  for (const config::RetryRule& rule : rules) {
-    if (config::DomainList(rule.domains).matches(domain)) return &rule;
-  }
-  return nullptr;
 }
 
 }  // namespace mansio::queue

@@ -19,7 +19,4 @@ std::optional<Time> next_attempt(const std::vector<config::RetryStep>& schedule,
 // for a new message need not wait for those that are old.
 Duration site_pause(const std::vector<config::RetryStep>& schedule, Time failed_first, Time now);
 
-// The rule for a recipient's domain; nullptr: no rule (the caller takes the default schedule).
-const config::RetryRule* rule_for(const std::vector<config::RetryRule>& rules, const std::string& domain);
-
 }  // namespace mansio::queue

@@ -1,4 +1,4 @@
-// The text of SPOOL/destinations: the sites that are out of reach and until when, so that a restart neither hammers them
+// The text of SPOOL/state/destinations: the sites that are out of reach and until when, so that a restart neither hammers them
 // nor forgets how long they have been so. Advice, not data: a lost or damaged file costs a probe for each site. Pure.
 // Format: "mansio destinations 1", then a line a site: until, since (seconds), failures, code, text and name (xtext).
 #pragma once

@@ -10,13 +10,15 @@
 
 #include "auth/backend.hpp"
 #include "auth/throttle.hpp"
+#include "config/clients.hpp"
 #include "config/config.hpp"
-#include "config/match.hpp"
 #include "config/senders_file.hpp"
 #include "event/scope.hpp"
 #include "event/threads.hpp"
 #include "log/logger.hpp"
 #include "policy/quota.hpp"
+#include "receive/connection_counts.hpp"
+#include "receive/fetch.hpp"
 #include "route/router.hpp"
 #include "smtp/conversation.hpp"
 #include "smtp/handler.hpp"
@@ -34,9 +36,15 @@ struct Service {
   explicit Service(smtp::Protocol p) : protocol(p) {}
   smtp::Protocol protocol;
   std::string address;           // that the configuration names: "*", "unix:/path"; "" for submit.sock
+  std::string listener;          // route::key_of it; "" for submit.sock
+  config::ListenerLimits limits; // all are given, but for submit.sock
+  bool log_connections = false, w3c = false;
   bool local = false;            // submit.sock: users of this machine, known by their uid
   bool submission = false;       // mail of users, who log in first (RFC 6409)
   bool auth = false;             // AUTH is offered
+  bool odmr = false;             // mail is given, not taken (RFC 2645)
+  bool auth_required = false;    // before MAIL
+  std::vector<std::string> auth_mechanisms;     // of those that there are; empty: as Login::mechanisms says
   smtp::TlsUse tls = smtp::TlsUse::none;
   std::shared_ptr<const net::TlsServer> tls_server;
 };
@@ -50,11 +58,15 @@ struct Login {
   const sasl::Decoy* decoy = nullptr;       // for SCRAM; lives as long as the process
   std::shared_ptr<const config::SendersFile> senders;       // of Senders::table
 
-  std::vector<std::string> offered() const;
+  // `only`: a listener's own list, in the place of `mechanisms` unless it is empty.
+  std::vector<std::string> offered(const std::vector<std::string>& only) const;
 };
 
 // Can mail for this address ever leave? A permanent status says why not; anything else means yes, or not known now.
 using Sendable = std::function<event::Task<Status>(mail::Address address, std::string sender)>;
+
+// What a client's address is called (policy/client_name.hpp).
+using NameOfClient = std::function<event::Task<config::ClientName>(std::string address)>;
 
 class Receiver {
  public:
@@ -69,6 +81,10 @@ class Receiver {
   // Sessions under way keep what they began with. Null: nobody can log in.
   void use_login(std::shared_ptr<const Login> login);
   std::shared_ptr<const Login> login() const { return login_; }
+
+  // With several mail processes: limits of connections hold for all of them.
+  void share(std::shared_ptr<SharedCounts> counts, bool serves) { counts_.share(std::move(counts), serves); }
+  bool crowded() const { return counts_.crowded(); }
 
   // At stop: idle sessions get 421 at once; those in a transaction until stop_now().
   void stop_when_idle();
@@ -93,6 +109,12 @@ class Receiver {
     std::function<void(std::chrono::nanoseconds took)> taken_over;          // a message is ours, so long after its end
   };
   Observers observers;
+  // What the other mail processes have to know too; each may be empty.
+  struct Others {
+    std::function<void(std::string_view client, std::string_view name)> login_failed;
+    std::function<void(const std::string& login, std::uint64_t recipients)> sent;      // a message
+  };
+  Others others;
 
   // For the handlers.
   event::Loop& loop;
@@ -101,18 +123,22 @@ class Receiver {
   event::Threads blocking;       // for the user database: one thread
   Accepted accepted;
   Sendable sendable;             // for submissions; may be empty
+  NameOfClient name_of_client;   // empty: whatever hangs on a name is unsure
   auth::Throttle throttle;
   policy::Quota quota;
+  Fetch* fetch = nullptr;        // null: no ETRN and no ATRN
+  FetchPace fetch_pace;
   config::ConfigPtr config() const { return config_; }
   std::shared_ptr<route::Router> router() const { return router_; }
-  const config::NetworkList& relay_from() const { return router_->tables().relay_from; }
 
  private:
   struct Connection;
   event::Task<> run(event::Stream stream, ServicePtr service);
-  Status admit(const Service& service, const smtp::Client& client) const;
+  Status admit(const Service& service, const smtp::Client& client, ConnectionCounts::Place& place);
   event::Task<> send_away(event::Stream stream, const smtp::Client* client, const Service* service, Status why);
   void consider(Connection& connection);
+  void log_begin(const Connection& connection);
+  void log_end(const Connection& connection);
   smtp::ConversationFacts facts_of(const Connection& connection) const;
   std::shared_ptr<const smtp::SessionOptions> options_for(const ServicePtr& service);
 
@@ -120,7 +146,7 @@ class Receiver {
   config::ConfigPtr config_;
   std::shared_ptr<route::Router> router_;
   std::unordered_set<Connection*> connections_;
-  std::unordered_map<std::string, std::uint32_t> per_client_;
+  ConnectionCounts counts_;
   std::shared_ptr<const Login> login_;
   std::map<ServicePtr, std::shared_ptr<const smtp::SessionOptions>> options_;    // until the next change
   smtp::Tracing* tracing_ = nullptr;

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 
+#include "base/sabotage.hpp"
 #include "base/text.hpp"
+#include "event/timer.hpp"
 #include "mail/header.hpp"
 #include "mail/received.hpp"
 #include "policy/recipient.hpp"
@@ -23,6 +25,19 @@ std::string login_name(unsigned uid) {
   char buffer[16384];
   if (::getpwuid_r(uid, &entry, buffer, sizeof buffer, &found) != 0 || found == nullptr) return {};
   return found->pw_name;
+}
+
+// See base/sabotage.hpp: only there it is called.
+event::Task<> commit_late(Receiver& receiver, spool::Writer writer, mail::Envelope envelope, std::string head) {
+  event::Timer timer(receiver.loop);
+  co_await timer.sleep(Duration(100));
+  auto stored = co_await writer.commit(std::move(envelope), std::move(head));
+  if (stored) receiver.accepted(std::move(*stored));
+}
+
+[[maybe_unused]] void commit_later(Receiver& receiver, spool::Writer writer, mail::Envelope envelope, std::string head) {
+  static event::Scope late([](std::exception_ptr) {});
+  late.spawn(commit_late(receiver, std::move(writer), std::move(envelope), std::move(head)));
 }
 
 log::ConnectionTrouble::Kind to_log(smtp::Trouble kind) {
@@ -57,6 +72,7 @@ SessionHandler::SessionHandler(Receiver& receiver, smtp::Client client, ServiceP
 
 log::Host SessionHandler::host() const {
   log::Host out;
+  out.name = client_name_.name();
   out.helo = helo_;
   out.address = client_.peer.address;
   out.port = client_.peer.port;
@@ -84,10 +100,9 @@ event::Task<Status> SessionHandler::connected() {
     const auto& trusted = config_->trusted_users;
     trusted_ = uid == 0 || uid == ::getuid() || std::ranges::find(trusted, user_) != trusted.end() ||
                std::ranges::find(trusted, "*") != trusted.end();
-    may_relay_ = true;
-  } else {
-    may_relay_ = receiver_.relay_from().matches(client_.peer.address);
   }
+  Status welcome = co_await judge_access();
+  if (!welcome.ok()) co_return welcome;
   co_return Status(220, "ESMTP mansio");
 }
 
@@ -104,6 +119,11 @@ event::Task<Status> SessionHandler::mail(smtp::MailArguments arguments) {
   router_ = receiver_.router();
   auto welcome = receiver_.spool.accepting();
   if (!welcome) co_return Status::from_error(welcome.error());
+  Status submitter = co_await judge_submitter();
+  if (!submitter.ok()) {
+    log_rejection(log::Rejection::Stage::mail, arguments.path ? arguments.path->text() : std::string(), submitter, submitter.text());
+    co_return submitter;
+  }
   if (service_->submission && arguments.path) {
     if (auto shorter = mail::masqueraded(*arguments.path, config_->submission.masquerade)) arguments.path = std::move(shorter);
   }
@@ -124,6 +144,7 @@ event::Task<Status> SessionHandler::mail(smtp::MailArguments arguments) {
   // RFC 4954 §5: who has not logged in is not believed to know who submitted the message first.
   if (!arguments.auth.empty()) envelope.auth = auth_.empty() ? std::string("<>") : std::move(arguments.auth);
   envelope.helo = helo_;
+  envelope.client_name = client_name_.name();
   envelope.client_address = client_.peer.address;
   envelope.client_port = client_.peer.port;
   envelope.user = user_;
@@ -140,7 +161,10 @@ event::Task<Status> SessionHandler::rcpt(smtp::RcptArguments arguments) {
   std::string sender_again = sender;
   auto verdict = co_await router_->verify(*address, std::move(sender));
   policy::RecipientFacts facts = policy::facts_of(verdict);
-  facts.client_may_relay = may_relay_;
+  if (facts.standing == policy::Standing::elsewhere) {
+    facts.client_may_relay = co_await may_relay();
+    describe_client(facts);
+  }
   policy::Verdict judged = policy::judge_recipient(facts);
   if (!judged.status.ok()) {
     log_rejection(log::Rejection::Stage::rcpt, address->text(), judged.status, judged.reason);
@@ -257,13 +281,22 @@ event::Task<Status> SessionHandler::end_data() {
   transaction_->envelope = mail::Envelope();
   spool::Writer writer = std::move(*transaction_->writer);
   transaction_->writer.reset();
+  if constexpr (sabotage == Sabotage::acknowledge) {
+    Status early(250, 0, 0, "OK, queued as " + writer.id().text());
+    commit_later(receiver_, std::move(writer), std::move(envelope), std::move(head));
+    co_return early;
+  }
   auto stored = co_await writer.commit(std::move(envelope), std::move(head));
   if (!stored) {
     Status failed = Status::from_error(stored.error());
     log_rejection(log::Rejection::Stage::data, "", failed, stored.error().text());
     co_return failed;
   }
-  if (!login_.empty()) receiver_.quota.add(login_, (*stored)->envelope.recipients.size(), std::chrono::steady_clock::now());
+  if (!login_.empty()) {
+    std::uint64_t recipients = (*stored)->envelope.recipients.size();
+    receiver_.quota.add(login_, recipients, std::chrono::steady_clock::now());
+    if (receiver_.others.sent) receiver_.others.sent(login_, recipients);
+  }
   log_arrival(**stored, message_id);
   if (receiver_.observers.taken_over) receiver_.observers.taken_over(std::chrono::steady_clock::now() - ended);
   Status done(250, 0, 0, "OK, queued as " + (*stored)->id.text());
@@ -289,6 +322,7 @@ event::Task<Status> SessionHandler::verify(std::string) {
 }
 
 void SessionHandler::trouble(smtp::Trouble kind, std::string_view command, std::string_view text) {
+  if (kind == smtp::Trouble::lost || kind == smtp::Trouble::lost_in_data) lost_ = true;
   if (kind == smtp::Trouble::no_mail) return;     // a monitor's probe is no news
   log::ConnectionTrouble event;
   event.kind = to_log(kind);

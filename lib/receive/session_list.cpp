@@ -12,10 +12,10 @@ void SessionHandler::describe(smtp::ConversationFacts& facts) const {
   facts.port = client_.peer.port;
   facts.local_address = client_.local.address;
   facts.local_port = client_.local.port;
-  facts.name = helo_;
+  facts.name = client_name_.names.empty() ? helo_ : client_name_.name();
   facts.user = client_.credentials ? user_ : login_;
   bool lmtp = service_->protocol == smtp::Protocol::lmtp;
-  facts.service = service_->local ? "local" : lmtp ? "lmtp" : service_->submission ? "submission" : "relay";
+  facts.service = service_->local ? "local" : lmtp ? "lmtp" : service_->submission ? "submission" : service_->odmr ? "odmr" : "relay";
   if (tls_ != nullptr) facts.tls = tls_->version + " " + tls_->cipher;
 }
 
@@ -67,12 +67,42 @@ void Receiver::consider(Connection& connection) {
   smtp::Tracing::About about;
   about.address = client.peer.address;
   about.port = client.peer.port;
+  about.local_address = client.local.address;
+  about.local_port = client.local.port;
+  about.recorded = connection.handler.service().w3c;
+  about.lmtp = connection.handler.service().protocol == smtp::Protocol::lmtp;
   std::string text = client.peer.address.empty() ? "a program of this machine" : fmt::format("[{}]:{} to [{}]:{}", client.peer.address, client.peer.port, client.local.address, client.local.port);
   tracing_->consider(connection.conversation, about, text);
 }
 
 void Receiver::show_to_tracing() {
   for (Connection* each : connections_) consider(*each);
+}
+
+// ---- log.connections
+
+static log::Connection connection_event(const smtp::ConversationFacts& facts, const log::Host& host) {
+  log::Connection out;
+  out.host = host;
+  out.local_address = facts.local_address;
+  out.local_port = facts.local_port;
+  return out;
+}
+
+void Receiver::log_begin(const Connection& connection) {
+  log::Connection event = connection_event(facts_of(connection), connection.handler.host());
+  event.count = connections_.size();
+  log.write(std::move(event));
+}
+
+void Receiver::log_end(const Connection& connection) {
+  using What = log::Connection::What;
+  const smtp::Conversation& conversation = connection.conversation;
+  log::Connection event = connection_event(facts_of(connection), connection.handler.host());
+  bool quit = conversation.spoke && conversation.verb == smtp::Verb::quit;
+  event.what = quit ? What::quit : connection.handler.lost() ? What::lost : What::ended;
+  event.duration = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - conversation.opened);
+  log.write(std::move(event));
 }
 
 }  // namespace mansio::receive

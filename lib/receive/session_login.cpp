@@ -15,7 +15,6 @@ void SessionHandler::secured(const net::TlsInfo& info) {
   helo_.clear();
   login_.clear();
   auth_.clear();
-  may_relay_ = client_.credentials || receiver_.relay_from().matches(client_.peer.address);
 }
 
 auth::Facts SessionHandler::auth_facts() const {
@@ -41,7 +40,6 @@ event::Task<Status> SessionHandler::authenticated(std::string_view mechanism, st
   if (receiver_.observers.login) receiver_.observers.login();
   login_ = std::move(user);
   auth_ = std::string(mechanism) + ":" + login_;
-  may_relay_ = true;
   co_return Status(235, 7, 0, "authentication succeeded");
 }
 
@@ -54,6 +52,7 @@ event::Task<> SessionHandler::auth_failed(std::string_view mechanism, sasl::Fail
   event.user = failure.user;
   receiver_.log.write(std::move(event));
   Duration pause = receiver_.throttle.failed(client_.peer.address, failure.user, std::chrono::steady_clock::now());
+  if (receiver_.others.login_failed) receiver_.others.login_failed(client_.peer.address, failure.user);
   event::Timer timer(receiver_.loop);
   co_await timer.sleep(pause);
 }

@@ -66,7 +66,7 @@ void Comparison::add(const Envelope& envelope) {
 
 void Comparison::add_recipient(const Envelope& envelope, const std::string& recipient) {
   ++recipients_;
-  std::string question = fmt::format("{}{} {}\n{}", before_.may_relay(envelope) ? 1 : 0, after_.may_relay(envelope) ? 1 : 0, envelope.sender, recipient);
+  std::string question = fmt::format("{}{} {}\n{}", static_cast<int>(before_.may_relay(envelope)), static_cast<int>(after_.may_relay(envelope)), envelope.sender, recipient);
   auto known = known_.find(question);
   bool fresh = known == known_.end();
   if (fresh) {

@@ -13,6 +13,7 @@ std::optional<Envelope> envelope_of(const history::Record& record) {
   out.time = record.time;
   if (const auto* arrival = std::get_if<log::Arrival>(&record.event)) {
     out.client = arrival->host.address;
+    out.client_name = arrival->host.name;
     out.login = login_of(arrival->auth);
     out.sender = arrival->sender;
     out.recipients = arrival->recipients;
@@ -21,6 +22,7 @@ std::optional<Envelope> envelope_of(const history::Record& record) {
   const auto* rejection = std::get_if<log::Rejection>(&record.event);
   if (rejection == nullptr || rejection->stage != log::Rejection::Stage::rcpt || rejection->argument.empty()) return std::nullopt;
   out.client = rejection->host.address;
+  out.client_name = rejection->host.name;
   out.login = login_of(rejection->auth);
   out.sender = rejection->sender.value_or("");
   out.recipients.push_back(rejection->argument);

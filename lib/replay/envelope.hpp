@@ -13,6 +13,7 @@ struct Envelope {
   Envelope() = default;
   Time time{};
   std::string client;            // an address; "": a program of this machine
+  std::string client_name;       // confirmed; "": none that is known
   std::string login;             // who had logged in; "": nobody
   std::string sender;            // "": <>
   std::vector<std::string> recipients;

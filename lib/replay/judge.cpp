@@ -28,6 +28,7 @@ T answer_of(event::Task<T> task) {
 std::string hosts_of(const config::Transport& transport) {
   std::string out;
   for (const std::string& host : transport.hosts) out += (out.empty() ? "" : ", ") + host;
+  if (transport.direct_first) out = "MX, else " + out;
   if (out.empty()) out = "MX";
   if (transport.port != 25) out += fmt::format(" port {}", transport.port);
   for (const std::string& host : transport.fallback) out += ", else " + host;
@@ -49,8 +50,12 @@ std::string Way::text() const {
 Judge::Judge(route::TablesPtr tables, route::UserDirectory& users, route::RouterOptions options)
     : tables_(tables), router_(std::move(tables), users, std::move(options)) {}
 
-bool Judge::may_relay(const Envelope& envelope) const {
-  return envelope.client.empty() || !envelope.login.empty() || tables_->relay_from.matches(envelope.client);
+// By the rules for all listeners; the name is the one that the log has.
+config::Match Judge::may_relay(const Envelope& envelope) const {
+  if (envelope.client.empty() || (!envelope.login.empty() && tables_->config->relay_authenticated)) return config::Match::yes;
+  config::ClientName name(config::ClientName::State::known);
+  if (!envelope.client_name.empty()) name.names.push_back(envelope.client_name);
+  return tables_->clients.relay.match(envelope.client, name);
 }
 
 Way Judge::way(const route::Destination& destination) const {

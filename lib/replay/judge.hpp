@@ -40,7 +40,7 @@ class Judge {
 
   Decision decide(const Envelope& envelope, const std::string& recipient);
   // Envelopes of which this is equal have equal decisions for the same recipient and sender.
-  bool may_relay(const Envelope& envelope) const;
+  config::Match may_relay(const Envelope& envelope) const;
 
  private:
   std::vector<Way> ways(const mail::Address& address, const std::string& sender);

@@ -164,6 +164,8 @@ struct Statistics::Adder {
     s.trouble_kinds_.add(kind_words(e.kind));
   }
 
+  void operator()(const log::Connection&) const {}
+
   void operator()(const log::AuthFailure& e) const {
     ++total.login_failures;
     s.login_clients_.add(client_name(e.host));

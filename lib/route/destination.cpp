@@ -15,7 +15,8 @@ std::string Destination::key() const {
       for (const auto& word : command) words += fmt::format(" {}:{}", word.size(), word);
       return words;
     }
-    case DestinationKind::drop: return fmt::format("drop {}", path);
+    // A file of the directory names its receivers: each of them is to be there.
+    case DestinationKind::drop: return fmt::format("drop {} for {}", path, address.text());
     // RFC 5321 §2.4: only the host of the mailbox knows whether case matters in a local part.
     case DestinationKind::remote: return fmt::format("remote {} {}@{}", route, address.local().value(), address.domain().key());
     case DestinationKind::discard: return "discard";

@@ -8,16 +8,16 @@
 namespace mansio::route {
 namespace {
 
+bool is_network(config::TransportKind kind) { return kind == config::TransportKind::smtp || kind == config::TransportKind::lmtp; }
+
+}  // namespace
+
 bool leads_back(const std::shared_ptr<const Trail>& trail, const std::string& key) {
   for (auto step = trail.get(); step != nullptr; step = step->parent.get()) {
     if (step->key == key) return true;
   }
   return false;
 }
-
-bool is_network(config::TransportKind kind) { return kind == config::TransportKind::smtp || kind == config::TransportKind::lmtp; }
-
-}  // namespace
 
 mail::Domain canonical_domain(const Tables& tables, const RouterOptions& options, mail::Domain domain) {
   const auto& config = *tables.config;
@@ -58,6 +58,9 @@ event::Task<> Expansion::run() {
     co_await step(std::move(work));
     if (probe_ && !result_.destinations.empty()) co_return;
   }
+  under_ = Step::none;
+  bool nobody = result_.destinations.empty() && result_.refusals.empty();
+  if (nobody && group_looped_) refuse(original_, Status(550, 4, 6, "the groups of this address hold nobody but each other"));    // RFC 3463 §3.5
 }
 
 event::Task<> Expansion::step(Work work) {
@@ -78,8 +81,11 @@ event::Task<> Expansion::step_local(const Work& work) {
   for (const Name& name : names) {
     if (!work.exact && try_alias(name.local + "@" + domain, work, &looped)) co_return;
     if (!work.exact && try_alias(name.local, work, &looped)) co_return;
+    Search search = Search::unknown;
+    if (!work.exact) search = co_await try_look_ups(name, work, &looped);
+    if (search == Search::found) co_return;
     Found found;
-    Search search = co_await find_user(name, domain, true, &found);
+    if (search == Search::unknown) search = co_await find_user(name, domain, true, &found);
     if (search == Search::unsure) {
       refuse(work.address, Status(451, 3, 0, "the user can't be looked up at the moment"));
       co_return;
@@ -87,6 +93,7 @@ event::Task<> Expansion::step_local(const Work& work) {
     if (search == Search::unknown) continue;
     if (record_ != nullptr) note_user(name, found);
     if (!work.exact && found.system && forward(work, *found.system)) co_return;
+    if (found.entry && follow(*found.entry, tables_.config->routes[found.route].users.ldap, name, work, &found, &ignored)) co_return;
     deliver(work, name, found);
     co_return;
   }
@@ -101,6 +108,8 @@ event::Task<> Expansion::step_elsewhere(const Work& work) {
   const std::string domain = work.address.domain().key();
   Found found;
   Search search = co_await find_user(name, domain, false, &found);
+  bool ignored = false;
+  if (search == Search::found && found.entry && follow(*found.entry, tables_.config->routes[found.route].users.ldap, name, work, &found, &ignored)) co_return;
   if (search == Search::found) deliver(work, name, found);
   else if (search == Search::unsure || !tables_.trouble.empty()) refuse(work.address, Status(451, 3, 0, "the route can't be looked up at the moment"));
   else refuse(work.address, Status(451, 4, 4, "no route leads to " + domain));   // RFC 3463 §3.5
@@ -151,6 +160,11 @@ event::Task<Expansion::Search> Expansion::find_user(const Name& name, const std:
     }
     if (users.kind == config::UsersKind::system) {
       Search search = co_await ask_directory(name.local, &found->system);
+      if (search == Search::found) co_return search;
+      unsure = unsure || search == Search::unsure;
+    }
+    if (users.kind == config::UsersKind::ldap) {
+      Search search = co_await ask_entry(users.ldap, name, domain, &found->entry);
       if (search == Search::found) co_return search;
       unsure = unsure || search == Search::unsure;
     }

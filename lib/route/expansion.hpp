@@ -20,6 +20,8 @@ struct Trail {
   std::string key;
 };
 
+bool leads_back(const std::shared_ptr<const Trail>& trail, const std::string& key);
+
 class Expansion {
  public:
   // A `probe` is for RCPT: no ~/.forward is read, and the first destination ends it.
@@ -53,6 +55,7 @@ class Expansion {
     std::size_t route = 0;
     std::optional<User> system;
     const table::VirtualUser* virtual_user = nullptr;
+    std::optional<DirectoryEntry> entry;
   };
   enum class Search : std::uint8_t { found, unknown, unsure };
 
@@ -62,6 +65,13 @@ class Expansion {
   // References are to the caller's frame, which waits.
   event::Task<Search> find_user(const Name& name, const std::string& domain, bool ours, Found* found);
   event::Task<Search> ask_directory(const std::string& name, std::optional<User>* user);
+
+  // look_ups.cpp: directories.
+  event::Task<Search> ask_entry(const std::string& directory, const Name& name, const std::string& domain, std::optional<DirectoryEntry>* entry);
+  event::Task<Search> try_look_ups(const Name& name, const Work& work, bool* looped);
+  bool follow(const DirectoryEntry& entry, const std::string& directory, const Name& name, const Work& work, const Found* found, bool* looped);
+  void hand_over(const DirectoryEntry& entry, const Work& work, const Found* found);
+  bool is_this_host(const config::NextHop& host) const;
 
   bool try_alias(const std::string& key, const Work& work, bool* looped);
   void expand(const std::vector<Target>& targets, const Work& work, std::shared_ptr<const Trail> trail);
@@ -83,6 +93,7 @@ class Expansion {
   void note_address(const mail::Address& asked, const mail::Address& address, bool ours);
   void note_alias(const std::string& key, const std::vector<Target>& targets);
   void note_user(const Name& name, const Found& found);
+  void note_directory(const std::string& directory, const DirectoryEntry& entry);
   std::string place_of(std::string_view setting) const;
 
   std::vector<Name> names_of(const mail::Address& address) const;
@@ -102,7 +113,7 @@ class Expansion {
   std::set<std::string> places_;              // keys of the destinations
   std::map<std::string, std::optional<User>> asked_;
   std::size_t steps_ = 0;
-  bool stopped_ = false;
+  bool stopped_ = false, group_looped_ = false;
   std::vector<Step>* record_ = nullptr;
   std::size_t under_ = Step::none;            // the step that what comes now follows from
   Resolution result_;

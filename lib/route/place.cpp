@@ -30,7 +30,11 @@ void Expansion::deliver(const Work& work, const Name& name, const Found& found) 
   const auto* transport = tables_.config->transport(route.transport);
   Destination destination(kind_of(transport->kind), work.address, original_);
   destination.route = route.name;
-  destination.transport = std::shared_ptr<const config::Transport>(tables_.config, transport);
+  bool unsure = false;
+  destination.transport = tables_.transport_for(*transport, work.address.domain().key(), &unsure);
+  if (unsure && destination.kind == DestinationKind::remote) {         // it might go by a wrong way
+    return refuse(work.address, Status(451, 3, 0, "the settings of the domain can't be looked up at the moment"));
+  }
   if (destination.kind == DestinationKind::remote) return add(std::move(destination));
   destination.uid = options_.service_uid;
   destination.gid = options_.service_gid;
@@ -59,9 +63,9 @@ Status Expansion::fill(Destination& destination, const Name& name) {
   values["user"] = destination.user.empty() || destination.home.empty() ? name.local : destination.user;
   if (!destination.home.empty()) values["home"] = destination.home;
   const auto& transport = *destination.transport;
-  if (destination.kind == DestinationKind::drop) destination.path = transport.directory;
-  if (destination.kind == DestinationKind::mailbox) {
-    auto path = fill_path(transport.path, values);
+  bool drop = destination.kind == DestinationKind::drop;
+  if (drop || destination.kind == DestinationKind::mailbox) {
+    auto path = fill_path(drop ? transport.directory : transport.path, values);
     if (!path) return template_trouble(path.error());
     destination.path = std::move(*path);
   }

@@ -47,12 +47,23 @@ void Expansion::note_user(const Name& name, const Found& found) {
   switch (route.users.kind) {
     case config::UsersKind::none: return;
     case config::UsersKind::system: return note(Step::Kind::user, fmt::format("{} of this machine{}", name.local, detail), place);
+    case config::UsersKind::ldap: {
+      const std::string& entry = found.entry->name;
+      return note(Step::Kind::user, fmt::format("{} of the directory {}{}{}", name.local, route.users.ldap, detail, entry.empty() ? "" : ": " + entry), place);
+    }
     case config::UsersKind::list: return note(Step::Kind::user, fmt::format("{} of route {}{}", name.local, route.name, detail), place);
     case config::UsersKind::passwd_file: {
       std::size_t line = found.virtual_user != nullptr ? found.virtual_user->line : 0;
       return note(Step::Kind::user, fmt::format("{}{}", name.local, detail), fmt::format("{}:{}", route.users.passwd_file, line));
     }
   }
+}
+
+void Expansion::note_directory(const std::string& directory, const DirectoryEntry& entry) {
+  if (record_ == nullptr) return;
+  std::string text = fmt::format("{}: {}", directory, entry.name);
+  if (entry.host && !is_this_host(*entry.host)) text += fmt::format(", whose mail goes to the host {}", entry.host->text(0));
+  note(Step::Kind::directory, text, place_of("ldap." + directory));
 }
 
 }  // namespace mansio::route

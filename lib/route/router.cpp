@@ -16,6 +16,15 @@ mail::Address postmaster_of(const config::Config& config) {
   return *mail::Address::parse("postmaster@localhost");
 }
 
+// What domain_settings says of the domain is more than what relay_to says. A group whose list can't be read may be the one
+// that would say no.
+bool is_relayed(const Tables& tables, const mail::Domain& domain) {
+  bool unsure = false;
+  const config::DomainSettings* group = tables.settings_of(domain.key(), &unsure);
+  if (unsure) return false;
+  return group != nullptr && group->relay ? *group->relay : tables.relay_to.matches(domain.key());
+}
+
 }  // namespace
 
 Router::Router(TablesPtr tables, UserDirectory& users, RouterOptions options)
@@ -39,7 +48,7 @@ event::Task<Verdict> Router::verify(mail::Address given, std::string sender) {
     if (!found.destinations.empty()) co_return Verdict(Standing::local, Status());
     co_return Verdict(Standing::refused, found.status());
   }
-  if (tables_->relay_to.matches(address.domain().key())) co_return Verdict(Standing::relay, Status());
+  if (is_relayed(*tables_, address.domain())) co_return Verdict(Standing::relay, Status());
   if (!tables_->trouble.empty()) co_return Verdict(Standing::refused, Status(451, 3, 0, "a table can't be read, try again later"));
   co_return Verdict(Standing::remote, Status());
 }

@@ -1,5 +1,5 @@
 // The router: at RCPT, is this an address of ours and does it exist; at delivery, where does its mail go. Order for
-// a local domain: alias domain → for "name+detail", then "name": alias "name@domain", alias "name", user of a route →
+// a local domain: alias domain → for "name+detail", then "name": alias "name@domain", alias "name", alias_look_ups, user of a route →
 // catch-all "@domain" → postmaster. A name without a domain in an alias is tried in the domain of the alias, then in
 // mail_name's. An alias or a ~/.forward that leads back to itself means the mailbox itself; a
 // loop without a mailbox is 5.4.6 (RFC 3463 §3.5).
@@ -13,6 +13,7 @@
 
 #include "base/status.hpp"
 #include "route/destination.hpp"
+#include "route/directory.hpp"
 #include "route/steps.hpp"
 #include "route/tables.hpp"
 
@@ -28,6 +29,7 @@ struct RouterOptions {
   // Addresses of this machine, numeric. user@[one of them] is local (RFC 5321 §2.3.5): the same mailbox as in mail_name,
   // or in host_name when that is the local one. A literal that domains.local lists is a local domain of its own.
   std::vector<std::string> own_addresses;
+  std::shared_ptr<Directories> directories;   // of the same configuration; null: nobody can be asked, so their answers are not known
 };
 
 enum class Standing : std::uint8_t {

@@ -28,6 +28,7 @@ const char* word_of(Step::Kind kind) {
     case Step::Kind::alias: return "alias";
     case Step::Kind::catch_all: return "catch_all";
     case Step::Kind::include: return "include";
+    case Step::Kind::directory: return "directory";
     case Step::Kind::forward: return "forward";
     case Step::Kind::main_domain: return "main_domain";
     case Step::Kind::postmaster: return "postmaster";
@@ -43,8 +44,8 @@ std::string place_of_domain(const config::Config& config, std::string_view setti
   return place_of_entry(config, setting, patterns, [&](const std::string& pattern) { return config::DomainList({pattern}).matches(domain); });
 }
 
-std::string place_of_network(const config::Config& config, std::string_view setting, const std::vector<std::string>& networks, std::string_view address) {
-  return place_of_entry(config, setting, networks, [&](const std::string& network) { return config::NetworkList({network}).matches(address); });
+std::string place_of_client(const config::Config& config, std::string_view setting, const std::vector<std::string>& clients, std::string_view address, const config::ClientName& name) {
+  return place_of_entry(config, setting, clients, [&](const std::string& client) { return config::ClientList({client}).match(address, name) == config::Match::yes; });
 }
 
 }  // namespace mansio::route

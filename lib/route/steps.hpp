@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/clients.hpp"
 #include "config/config.hpp"
 
 namespace mansio::route {
@@ -18,6 +19,7 @@ struct Step {
     alias,         // an entry of the aliases; `text`: its key
     catch_all,     // likewise, "@domain"
     include,       // a list that an alias names; `text`: its path
+    directory,     // an entry of a directory sends the mail on; `text`: the directory's name and the entry's
     forward,       // a user's ~/.forward
     main_domain,   // a name of an alias that its own domain doesn't know is tried in mail_name's
     postmaster,    // nobody else is there: the setting postmaster
@@ -37,9 +39,9 @@ struct Step {
 
 const char* word_of(Step::Kind kind);      // "address", "domain_alias", ...
 
-// Where the entry of a list stands that matches: of patterns of domains, of networks. `setting` is the list's path
+// Where the entry of a list stands that matches: of patterns of domains, of clients. `setting` is the list's path
 // ("domains.local"). When no entry itself matches it was a look-up: the first of them. "": none.
 std::string place_of_domain(const config::Config& config, std::string_view setting, const std::vector<std::string>& patterns, std::string_view domain);
-std::string place_of_network(const config::Config& config, std::string_view setting, const std::vector<std::string>& networks, std::string_view address);
+std::string place_of_client(const config::Config& config, std::string_view setting, const std::vector<std::string>& clients, std::string_view address, const config::ClientName& name);
 
 }  // namespace mansio::route

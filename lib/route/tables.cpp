@@ -18,14 +18,22 @@ class Loader {
   // Since the last call: was every list read?
   bool all_read() { return !std::exchange(unread_, false); }
 
-  config::NetworkList networks(const std::vector<std::string>& entries) {
-    std::vector<std::string> all;
-    for (const auto& entry : entries) {
-      auto path = table::path_of_look_up(entry);
-      if (path.empty()) all.push_back(entry);
-      else add_networks_of(path, all);
-    }
-    return config::NetworkList(all);
+  // Each list is read once, however many listeners have it.
+  config::ClientList clients(const std::vector<std::string>& entries) {
+    auto known = client_lists_.find(entries);
+    if (known != client_lists_.end()) return known->second;
+    bool before = std::exchange(unread_, false);
+    std::vector<std::string> all = filled(entries, config::canonical_client);
+    bool incomplete = std::exchange(unread_, before);
+    return client_lists_.emplace(entries, config::ClientList(all, incomplete)).first->second;
+  }
+
+  ClientTables client_tables(const config::ClientRules& access, const config::ClientRules& relay) {
+    static const std::vector<std::string> everybody{"*"};
+    ClientTables out;
+    out.access = config::ClientPolicy(clients(access.allow.empty() ? everybody : access.allow), clients(access.deny));
+    out.relay = config::ClientPolicy(clients(relay.allow), clients(relay.deny));
+    return out;
   }
 
   void aliases(const std::string& path) {
@@ -107,18 +115,6 @@ class Loader {
     }
   }
 
-  void add_networks_of(const std::string& path, std::vector<std::string>& all) {
-    auto file = read(path, Missing::is_trouble);
-    if (!file) return;
-    auto entries = table::parse_list(file->text);
-    if (!entries) return out_.problems.push_back(path + ": " + entries.error().text());
-    for (auto& entry : *entries) {
-      auto network = config::Network::parse(entry);
-      if (network) all.push_back(std::move(entry));
-      else out_.problems.push_back(path + ": " + network.error().text());
-    }
-  }
-
   void include(const std::string& path, std::vector<std::string>& more) {
     if (out_.includes.contains(path)) return;
     // An include that can't be read leads to no targets; the router defers it.
@@ -163,6 +159,7 @@ class Loader {
   Tables& out_;
   TableOptions options_;
   bool unread_ = false;
+  std::map<std::vector<std::string>, config::ClientList> client_lists_;
 };
 
 }  // namespace
@@ -173,7 +170,15 @@ TablesPtr load_tables(config::ConfigPtr config, TableOptions options) {
   Loader loader(*out, options);
   out->local = loader.domains(config->domains.local);
   out->relay_to = loader.domains(config->domains.relay_to);
-  out->relay_from = loader.networks(config->relay_from);
+  out->hold_for_etrn = loader.domains(config->domains.hold_for_etrn);
+  config::ClientRules relay;
+  relay.allow = config->relay_from;
+  relay.deny = config->relay_deny;
+  out->clients = loader.client_tables(config->access, relay);
+  for (const auto& listener : config->listeners) {
+    out->listener_clients[key_of(listener)] = loader.client_tables(listener.access.value_or(config->access), listener.relay.value_or(relay));
+  }
+  out->etrn_from = loader.clients(config->domains.etrn_from.empty() ? std::vector<std::string>{"*"} : config->domains.etrn_from);
   for (const auto& route : config->routes) {
     loader.all_read();
     out->route_domains.push_back(loader.domains(route.domains));
@@ -181,9 +186,42 @@ TablesPtr load_tables(config::ConfigPtr config, TableOptions options) {
     out->route_unsure.push_back(!loader.all_read());
     if (route.users.kind == config::UsersKind::passwd_file) loader.virtual_users(route.users.passwd_file);
   }
+  for (const auto& group : config->domain_settings) {
+    loader.all_read();
+    out->settings_domains.push_back(loader.domains(group.domains));
+    out->settings_unsure.push_back(!loader.all_read());
+  }
+  for (const auto& rule : config->retry) out->retry_domains.push_back(loader.domains(rule.domains));
   for (const auto& alias : config->domains.alias) out->alias_domains.emplace(alias.from, alias.to);
   if (!config->aliases.empty()) loader.aliases(config->aliases);
   return out;
+}
+
+const config::DomainSettings* Tables::settings_of(std::string_view domain, bool* unsure) const {
+  for (std::size_t i = 0; i < settings_domains.size(); ++i) {
+    if (settings_domains[i].matches(domain)) return &config->domain_settings[i];
+    if (settings_unsure[i] && unsure != nullptr) {
+      *unsure = true;
+      return nullptr;
+    }
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const config::Transport> Tables::transport_for(const config::Transport& transport, std::string_view domain, bool* unsure) const {
+  const config::DomainSettings* group = settings_of(domain, unsure);
+  const config::Transport* variant = group != nullptr ? group->transport(transport.name) : nullptr;
+  return std::shared_ptr<const config::Transport>(config, variant != nullptr ? variant : &transport);
+}
+
+std::string key_of(const config::Listener& listener) {
+  if (listener.address.starts_with("unix:")) return listener.address;
+  return fmt::format("{} {}", listener.address, listener.port != 0 ? std::to_string(listener.port) : listener.setting);     // free ports are one each
+}
+
+const ClientTables* clients_of(const Tables& tables, std::string_view listener) {
+  auto it = tables.listener_clients.find(listener);
+  return it == tables.listener_clients.end() ? nullptr : &it->second;
 }
 
 bool tables_changed(const Tables& tables) { return std::ranges::any_of(tables.files, table::has_changed); }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "config/clients.hpp"
 #include "config/config.hpp"
 #include "config/match.hpp"
 #include "route/aliases.hpp"
@@ -14,13 +15,26 @@
 
 namespace mansio::route {
 
+// Which clients may connect, and which may send to anywhere; look-ups replaced by what their files hold.
+struct ClientTables {
+  config::ClientPolicy access, relay;
+};
+
+// What a listener is known by, also when a reload has put others before it: "192.0.2.1 25", "unix:/path".
+std::string key_of(const config::Listener& listener);
+
 struct Tables {
   config::ConfigPtr config;
-  config::DomainList local, relay_to;                        // look-ups replaced by what their files hold
-  config::NetworkList relay_from;                            // likewise
+  config::DomainList local, relay_to, hold_for_etrn;         // look-ups replaced by what their files hold
+  ClientTables clients;                                      // of whoever comes by no listener of those below
+  std::map<std::string, ClientTables, std::less<>> listener_clients;     // by key_of the listener
+  config::ClientList etrn_from;
   std::vector<config::DomainList> route_domains;             // beside config->routes
   std::vector<config::SenderList> route_senders;             // likewise; of no account where the route has no senders
   std::vector<bool> route_unsure;                            // likewise: a list could not be read, so "no" may be wrong
+  std::vector<config::DomainList> settings_domains;          // beside config->domain_settings
+  std::vector<bool> settings_unsure;                         // likewise: its list could not be read
+  std::vector<config::DomainList> retry_domains;             // beside config->retry
   std::map<std::string, std::string, std::less<>> alias_domains;   // from → to, keys
   AliasTable aliases;
   std::map<std::string, std::vector<Target>, std::less<>> includes;     // by path
@@ -30,7 +44,16 @@ struct Tables {
   std::vector<std::string> problems;         // "file:line: text", for the log and `mansiod check`
   // A file could not be read, so "no" may be wrong: what isn't found is deferred instead of refused.
   std::string trouble;
+
+  // The group of domain_settings that a domain (as Domain::key()) has; null: none. `unsure`: nobody knows, for a list could
+  // not be read.
+  const config::DomainSettings* settings_of(std::string_view domain, bool* unsure = nullptr) const;
+  // The transport as it is for that domain; it holds the configuration.
+  std::shared_ptr<const config::Transport> transport_for(const config::Transport& transport, std::string_view domain, bool* unsure) const;
 };
+
+// The rules of a listener; null: the configuration has it no more.
+const ClientTables* clients_of(const Tables& tables, std::string_view listener);
 
 using TablesPtr = std::shared_ptr<const Tables>;
 

@@ -53,6 +53,10 @@ std::string_view choose_mechanism(const ClientContext& context, const Credential
   return "";
 }
 
+bool is_client_mechanism(std::string_view name) {
+  return std::ranges::find(client_rows, name, &ClientRow::name) != std::end(client_rows);
+}
+
 std::unique_ptr<Client> make_client(std::string_view mechanism, const ClientContext& context,
                                     const Credentials& credentials) {
   auto row = std::ranges::find(client_rows, mechanism, &ClientRow::name);

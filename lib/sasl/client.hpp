@@ -51,6 +51,9 @@ struct ClientContext {
 // SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN.
 std::string_view choose_mechanism(const ClientContext& context, const Credentials& credentials);
 
+// Whether it is one of those, by its registered name.
+bool is_client_mechanism(std::string_view name);
+
 // For a name that choose_mechanism gave; nullptr for others. Keeps copies of both.
 std::unique_ptr<Client> make_client(std::string_view mechanism, const ClientContext& context,
                                     const Credentials& credentials);

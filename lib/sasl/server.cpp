@@ -6,13 +6,14 @@
 #include "sasl/bearer_server.hpp"
 #include "sasl/decoy.hpp"
 #include "sasl/external_server.hpp"
+#include "sasl/gssapi_server.hpp"
 #include "sasl/plain_server.hpp"
 #include "sasl/scram_server.hpp"
 
 namespace mansio::sasl {
 namespace {
 
-enum class Need : std::uint8_t { encryption, keys, bound_keys, certificate };
+enum class Need : std::uint8_t { nothing, encryption, keys, bound_keys, certificate };
 
 struct Row {
   std::string_view name;
@@ -27,6 +28,8 @@ std::unique_ptr<Server> make_scram(const ServerContext& context, bool bound);
 constexpr Row rows[] = {
     {"EXTERNAL", Need::certificate,
      [](const ServerContext&) -> std::unique_ptr<Server> { return std::make_unique<ExternalServer>(); }},
+    {"GSSAPI", Need::nothing,
+     [](const ServerContext&) -> std::unique_ptr<Server> { return std::make_unique<GssapiServer>(); }},
     {"SCRAM-SHA-256-PLUS", Need::bound_keys, [](const ServerContext& context) { return make_scram(context, true); }},
     {"SCRAM-SHA-256", Need::keys, [](const ServerContext& context) { return make_scram(context, false); }},
     {"OAUTHBEARER", Need::encryption,
@@ -47,6 +50,7 @@ bool offers(const ServerContext& context, const Row& row) {
   if (std::ranges::none_of(context.mechanisms, [&](const std::string& name) { return iequals(name, row.name); }))
     return false;
   switch (row.need) {
+    case Need::nothing: return true;
     case Need::encryption: return context.encrypted;
     case Need::keys: return context.decoy != nullptr;
     case Need::bound_keys: return context.decoy != nullptr && context.bindings.any();

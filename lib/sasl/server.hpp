@@ -5,7 +5,7 @@
 //   Done       the client is `user`
 //   Failed     it is not; `reason` gives the reply, `text` is for the log
 // Mechanisms: PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677), OAUTHBEARER (RFC 7628), XOAUTH2,
-// EXTERNAL (RFC 4422 appendix A). All lengths are bounded; a call that is out of turn is Failed.
+// EXTERNAL (RFC 4422 appendix A), GSSAPI (RFC 4752). All lengths are bounded; a call that is out of turn is Failed.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/result.hpp"
 #include "crypto/scram_keys.hpp"
 #include "crypto/secret.hpp"
 #include "sasl/binding.hpp"
@@ -30,6 +31,20 @@ struct Challenge {
   std::string data;
 };
 
+// What a client and a back end make together, token by token (RFC 2743), and what is said within it once it is whole.
+// One for each try to log in; quick, as its keys are there.
+class SecurityContext {
+ public:
+  SecurityContext() = default;
+  virtual ~SecurityContext() = default;
+  SecurityContext(const SecurityContext&) = delete;
+  SecurityContext& operator=(const SecurityContext&) = delete;
+
+  virtual bool complete() const = 0;
+  virtual Result<std::string> wrap(std::string_view text) = 0;     // signed, not hidden
+  virtual Result<std::string> unwrap(std::string_view token) = 0;
+};
+
 // One question for every back end; one that can't answer a kind says Answer::denied.
 struct Question {
   enum class Kind : std::uint8_t {
@@ -37,11 +52,13 @@ struct Question {
     keys,         // the SCRAM keys of `user`; no password to see
     token,        // is `secret` a bearer token that is good for `user`? (user may be empty: the token tells)
     certificate,  // does the client's certificate allow it to be `user`? (empty: whom it names)
+    ticket,       // `secret` is a token that makes `context`, or the next step of it: who is the client?
   };
   Question(Kind what, std::string name, crypto::Secret text = {})
       : user(std::move(name)), secret(std::move(text)), kind(what) {}
   std::string user;       // prepared by SASLprep, not folded in case: that is the back end's
   crypto::Secret secret;  // a password is as the client sent it (at most crypto::password_max octets, no control bytes)
+  std::shared_ptr<SecurityContext> context;  // of Kind::ticket; null with the first token
   Kind kind;
 };
 
@@ -56,6 +73,9 @@ struct Answer {
       : user(std::move(name)), keys(std::move(found)), verdict(Verdict::accepted) {}
   std::string user;                       // as the back end names it; empty: as it was asked
   std::optional<crypto::ScramKeys> keys;  // to Kind::keys
+  std::shared_ptr<SecurityContext> context;  // to Kind::ticket, accepted: `user` counts once it is complete
+  std::string token;                         // for the client, may be empty
+  std::string principal;                     // the user's whole name, when `user` is only a part of it
   Verdict verdict;
 };
 

@@ -144,9 +144,10 @@ void Session::hear(Login& login, std::string_view text, bool first) {
 event::Task<Status> Session::conclude(Login& login) {
   if (auto* done = std::get_if<sasl::Done>(&login.step)) {
     std::string user = std::move(done->user);
+    std::string words = "logged in with " + login.mechanism + " as " + user;
     auto judged = co_await handler_.authenticated(login.mechanism, std::move(user));
     authenticated_ = judged.ok();
-    if (authenticated_) conversation_.hear(Heard::note, "logged in with " + login.mechanism);
+    if (authenticated_) conversation_.hear(Heard::note, words);
     if (!authenticated_) co_return failed_login(std::move(judged));
     co_return judged;
   }

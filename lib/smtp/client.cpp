@@ -26,6 +26,8 @@ std::string_view stage_words(Stage stage) {
 // RFC 5321 §3.2, §4.1.1.1: a server that knows no EHLO.
 bool knows_no_ehlo(int code) { return code == 500 || code == 501 || code == 502 || code == 504; }
 
+bool is_lost(Fault fault) { return fault == Fault::closed || fault == Fault::system; }
+
 }  // namespace
 
 // RFC 5321 §3.8: a connection that is lost is as good as a 451.
@@ -124,13 +126,15 @@ event::Task<Status> ClientSession::hello() {
   if (options_.helo_name.empty() || !is_ascii(options_.helo_name) || has_control(options_.helo_name)) {
     co_return Status(451, 3, 5, "the name to say hello with is no ASCII domain or literal");    // RFC 5321 §4.1.4, RFC 6531 §3.7.1
   }
-  std::string_view verb = options_.lmtp ? "LHLO" : "EHLO";
+  bool plain = options_.plain_helo && !options_.lmtp;
+  std::string_view verb = options_.lmtp ? "LHLO" : plain ? "HELO" : "EHLO";
   auto answer = co_await say_hello(verb);
-  if (answer && answer->ok()) {
+  if (!answer && verb == "EHLO") lost_at_ehlo_ = is_lost(answer.error().fault()) && channel_.tls() == nullptr;
+  if (answer && answer->ok() && !plain) {
     capabilities_ = parse_capabilities(answer->text);
     co_return answer->status();
   }
-  bool without_extensions = answer && !options_.lmtp && knows_no_ehlo(answer->code);
+  bool without_extensions = answer && verb == "EHLO" && knows_no_ehlo(answer->code);
   if (without_extensions) answer = co_await say_hello("HELO");
   if (!answer) co_return broke(answer.error());
   if (answer->code == 421) channel_.drop();

@@ -92,6 +92,7 @@ struct ClientOptions {
   event::Threads* blocking = nullptr;       // where SCRAM derives its keys; needed with credentials
   std::string helo_name;           // FQDN or literal, ASCII (RFC 5321 §4.1.4)
   bool lmtp = false;
+  bool plain_helo = false;         // HELO at once: the server is asked for no extension
   ClientTimeouts timeouts;
 };
 
@@ -117,6 +118,8 @@ class ClientSession {
   const net::TlsInfo* tls() const noexcept { return channel_.tls(); }
   // start() ended because TLS did not come about, so that a new connection without it may do.
   bool tls_failed() const noexcept { return tls_failed_; }
+  // The connection, without TLS, ended where the answer to EHLO should have been: there are servers that can't stand it.
+  bool lost_at_ehlo() const noexcept { return lost_at_ehlo_; }
   // The server said 5xx to our credentials: others may do.
   bool login_refused() const noexcept { return login_refused_; }
   // "PLAIN:user"; "" when not logged in.
@@ -150,7 +153,7 @@ class ClientSession {
   Capabilities capabilities_;
   Stage stage_ = Stage::greeting;
   std::uint32_t messages_ = 0;
-  bool tls_failed_ = false, login_refused_ = false;
+  bool tls_failed_ = false, login_refused_ = false, lost_at_ehlo_ = false;
   std::string auth_;
 };
 

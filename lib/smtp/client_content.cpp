@@ -79,13 +79,15 @@ event::Task<Result<std::string_view>> ClientTransaction::next_piece() {
 }
 
 event::Task<Result<>> ClientTransaction::write_block(std::string_view block) {
-  auto written = co_await channel_.write(block, options_.timeouts.data_block);
+  bool spoke = channel_.input_waiting();
+  Result<> written = fail(Fault::invalid, "the server spoke unasked");
+  if (!spoke) written = co_await channel_.write(block, options_.timeouts.data_block);
   if (Conversation* conversation = channel_.conversation(); conversation != nullptr && written) {
     conversation->content += block.size();
     conversation->stir();
   }
-  if (written || written.error().fault() != Fault::closed) co_return written;
-  // It closed before it had all: it may have said that it wants no more of this message (552), or that it stops (421).
+  if (written || (!spoke && written.error().fault() != Fault::closed)) co_return written;
+  // It spoke or closed before it had all: it may have said that it wants no more of this message (552), or that it stops (421).
   auto reply = co_await channel_.reply(options_.timeouts.quit);
   if (reply && reply->code == 421) co_return closing(*reply);
   if (reply && reply->refused()) co_return abandon(reply->status());

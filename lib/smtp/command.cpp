@@ -149,6 +149,40 @@ ParsedCommand parse_auth(Command command, std::string_view rest, const Context&)
   return command;
 }
 
+// RFC 1985 §5.2.
+ParsedCommand parse_etrn(Command command, std::string_view rest, const Context&) {
+  EtrnArguments arguments;
+  arguments.text = rest;
+  if (rest.starts_with('@')) arguments.node = EtrnArguments::Node::below;
+  if (rest.starts_with('#')) arguments.node = EtrnArguments::Node::queue;
+  if (arguments.node != EtrnArguments::Node::domain) rest.remove_prefix(1);
+  if (rest.empty()) return refuse(501, 5, 4, "Syntax: ETRN domain, @domain or #queue");
+  if (!is_ascii(rest)) return refuse(501, 5, 2, "8-bit characters are not allowed here");
+  arguments.name = rest;
+  if (arguments.node != EtrnArguments::Node::queue) {
+    auto domain = mail::Domain::parse(rest);
+    if (!domain) return refuse(501, 5, 4, "Not a domain: " + domain.error().text());
+    arguments.name = domain->key();
+  }
+  command.arguments = std::move(arguments);
+  return command;
+}
+
+// RFC 2645 §5.2.1: ATRN [SP domain *("," domain)]
+ParsedCommand parse_atrn(Command command, std::string_view rest, const Context&) {
+  constexpr std::size_t domains_limit = 100;
+  AtrnArguments arguments;
+  if (!rest.empty()) {
+    for (std::string_view name : split(rest, ',')) {
+      auto domain = mail::Domain::parse(trim(name));
+      if (!domain || arguments.domains.size() >= domains_limit) return refuse(501, 5, 4, "Syntax: ATRN [domain,domain...]");
+      arguments.domains.push_back(domain->key());
+    }
+  }
+  command.arguments = std::move(arguments);
+  return command;
+}
+
 struct VerbRow {
   std::string_view name;
   ParsedCommand (*parse)(Command, std::string_view, const Context&);
@@ -161,7 +195,8 @@ constexpr std::array<VerbRow, verb_count> verbs{{
     {"MAIL", parse_mail, true}, {"RCPT", parse_rcpt, true}, {"DATA", parse_nothing, false}, {"BDAT", parse_bdat, false},
     {"RSET", parse_nothing, false}, {"NOOP", parse_text, false}, {"QUIT", parse_nothing, false},
     {"VRFY", parse_needed_text, true}, {"EXPN", parse_needed_text, true}, {"HELP", parse_text, false},
-    {"ETRN", parse_needed_text, true}, {"STARTTLS", parse_nothing, false}, {"AUTH", parse_auth, false},
+    {"ETRN", parse_etrn, true}, {"STARTTLS", parse_nothing, false}, {"AUTH", parse_auth, false},
+    {"ATRN", parse_atrn, false}, {"TURN", parse_text, false},
 }};
 
 }  // namespace

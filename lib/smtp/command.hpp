@@ -1,5 +1,6 @@
 // SMTP and LMTP commands: one line in, a typed Command or the Status that refuses it out. RFC 5321 §4.1 with SIZE (1870),
-// 8BITMIME (6152), CHUNKING and BINARYMIME (3030), SMTPUTF8 (6531), DSN (3461), STARTTLS (3207), AUTH (4954), ETRN (1985).
+// 8BITMIME (6152), CHUNKING and BINARYMIME (3030), SMTPUTF8 (6531), DSN (3461), STARTTLS (3207), AUTH (4954), ETRN (1985),
+// ATRN (2645); TURN (RFC 821) is known, and never done.
 // Pure: neither the order of commands nor what a listener offers is known here. Nothing with a control byte passes.
 #pragma once
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/status.hpp"
 #include "crypto/secret.hpp"
@@ -17,9 +19,9 @@
 namespace mansio::smtp {
 
 enum class Verb : std::uint8_t {
-  ehlo, helo, lhlo, mail, rcpt, data, bdat, rset, noop, quit, vrfy, expn, help, etrn, starttls, auth,
+  ehlo, helo, lhlo, mail, rcpt, data, bdat, rset, noop, quit, vrfy, expn, help, etrn, starttls, auth, atrn, turn,
 };
-constexpr std::size_t verb_count = 16;
+constexpr std::size_t verb_count = 18;
 
 // The verb of a line in any case, also when its arguments are nonsense; nullopt: unknown.
 std::optional<Verb> verb_of(std::string_view line) noexcept;
@@ -51,7 +53,19 @@ struct BdatArguments {
   bool last = false;
 };
 
-struct TextArguments {                       // VRFY, EXPN, HELP, NOOP, ETRN: whatever follows
+// ETRN (RFC 1985 §5.2): a domain, "@" and a domain with all below it, "#" and the name of a queue.
+struct EtrnArguments {
+  enum class Node : std::uint8_t { domain, below, queue };
+  Node node = Node::domain;
+  std::string name;                          // a domain's key (Domain::key()); a queue's as given
+  std::string text;                          // as given, for the answer
+};
+
+struct AtrnArguments {
+  std::vector<std::string> domains;          // keys; none: all that the client may have
+};
+
+struct TextArguments {                       // VRFY, EXPN, HELP, NOOP: whatever follows
   std::string text;
   bool smtputf8 = false;                     // VRFY, EXPN: RFC 6531 §3.7.4.2
 };
@@ -64,7 +78,7 @@ struct AuthArguments {
 struct Command {
   explicit Command(Verb v) : verb(v) {}
   Verb verb;
-  std::variant<std::monostate, HelloArguments, MailArguments, RcptArguments, BdatArguments, TextArguments, AuthArguments>
+  std::variant<std::monostate, HelloArguments, MailArguments, RcptArguments, BdatArguments, TextArguments, AuthArguments, EtrnArguments, AtrnArguments>
       arguments;                             // by verb; monostate: DATA, RSET, QUIT, STARTTLS
 };
 

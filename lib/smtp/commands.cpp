@@ -21,13 +21,23 @@ event::Task<Session::Reply> Session::hello(Command command) {
 
 // What is listed is enforced, and what isn't offered is refused (§4.2.4).
 std::string Session::capabilities() const {
+  if (options_.odmr) return odmr_capabilities();
   std::string mechanisms = listed_mechanisms();
   std::string_view starttls = starttls_listed() ? "STARTTLS\n" : "";
   std::string auth = mechanisms.empty() ? "" : "AUTH " + mechanisms + "\n";
+  std::string_view etrn = options_.etrn && !lmtp() ? "ETRN\n" : "";
   return fmt::format("{}\nPIPELINING\nSIZE {}\n8BITMIME\nENHANCEDSTATUSCODES\nCHUNKING\nBINARYMIME\nSMTPUTF8\nDSN\n"
-                     "{}{}LIMITS MAILMAX={} RCPTMAX={}\nHELP",
-                     options_.host_name, offered_size(), starttls, auth, options_.messages_per_connection,
+                     "{}{}{}LIMITS MAILMAX={} RCPTMAX={}\nHELP",
+                     options_.host_name, offered_size(), etrn, starttls, auth, options_.messages_per_connection,
                      options_.recipients);
+}
+
+// RFC 2645 §5.2: what is about taking mail has no meaning here.
+std::string Session::odmr_capabilities() const {
+  std::string mechanisms = listed_mechanisms();
+  std::string_view starttls = starttls_listed() ? "STARTTLS\n" : "";
+  std::string auth = mechanisms.empty() ? "" : "AUTH " + mechanisms + "\n";
+  return fmt::format("{}\nENHANCEDSTATUSCODES\n{}{}ATRN\nHELP", options_.host_name, starttls, auth);
 }
 
 std::uint64_t Session::offered_size() const noexcept { return std::min(options_.message_size, options_.session_size); }
@@ -97,9 +107,22 @@ event::Task<Session::Reply> Session::vrfy(Command command) {
   co_return judged;
 }
 
-// RFC 1985 §5.4: known, but nothing can be started for a node yet. Not offered in EHLO.
-event::Task<Session::Reply> Session::etrn(Command) {
-  co_return Status(458, 3, 3, "Unable to queue messages for that node: ETRN does nothing here yet");
+event::Task<Session::Reply> Session::etrn(Command command) {
+  EtrnArguments arguments = std::move(std::get<EtrnArguments>(command.arguments));
+  auto judged = co_await handler_.start_queue(std::move(arguments));
+  co_return judged;
+}
+
+event::Task<Session::Reply> Session::atrn(Command command) {
+  // RFC 2645 §5.2.1: it is not pipelined; what came behind it would be taken for the answer of a server.
+  if (connection_.input_waiting()) {
+    co_return mistake(Trouble::protocol_error, "ATRN", Status(503, 5, 1, "nothing may follow ATRN before its answer"));
+  }
+  std::vector<std::string> domains = std::move(std::get<AtrnArguments>(command.arguments).domains);
+  auto judged = co_await handler_.turn_round(std::move(domains));
+  if (!judged.ok()) co_return judged;
+  turned_ = over_ = true;
+  co_return judged;
 }
 
 event::Task<Session::Reply> Session::help(Command) {

@@ -35,8 +35,14 @@ struct Conversation {
     if (followed != nullptr) end();
   }
 
-  // "i27", "o5": stands for this conversation as long as it lives, and for no other of this process.
-  std::string id() const { return (side == Side::incoming ? 'i' : 'o') + std::to_string(number); }
+  // "i27", "o5": stands for this conversation as long as it lives, and for no other of this server.
+  std::string id() const { return (side == Side::incoming ? 'i' : 'o') + std::to_string(number * processes_ + process_); }
+  // Of several mail processes (16 at most) each has every 16th number: the remainder tells which. Before there is one.
+  static void share_numbers(unsigned process) noexcept {
+    process_ = process;
+    processes_ = 16;
+  }
+  static unsigned process_of(std::uint64_t shown) noexcept { return static_cast<unsigned>(shown % processes_); }
 
   // One line without its end, or several with theirs.
   void hear(Heard what, std::string_view text) {
@@ -60,6 +66,7 @@ struct Conversation {
   bool ended_by_admin = false;
 
  private:
+  inline static std::uint64_t process_ = 0, processes_ = 1;
   void tell(Heard what, std::string_view text);
   void end() noexcept;
 };

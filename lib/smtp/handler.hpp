@@ -72,6 +72,11 @@ class Handler {
   virtual event::Task<> auth_failed(std::string_view mechanism, sasl::Failed failure) = 0;
 
   virtual event::Task<Status> verify(std::string text) = 0;          // VRFY: 252 or 550
+  // ETRN (RFC 1985): the mail of a host that connects rarely is to be sent there. 250 to 253, 458, 459.
+  virtual event::Task<Status> start_queue(EtrnArguments arguments) = 0;
+  // ATRN (RFC 2645) of a client that has logged in. 250: the session ends with this answer, and whoever serves it gives the
+  // connection to a client of ours, which finds the other side ready to greet it. 450, 451, 453: nothing has changed.
+  virtual event::Task<Status> turn_round(std::vector<std::string> domains) = 0;
   // `command` is the line at fault, or "". Credentials are left out of it: "AUTH PLAIN ***".
   virtual void trouble(Trouble kind, std::string_view command, std::string_view text) = 0;
 };

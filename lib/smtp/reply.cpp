@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <vector>
 
@@ -41,11 +42,22 @@ std::vector<std::string> reply_lines(std::string_view text, std::size_t room) {
   return lines;
 }
 
+// One line that stands for itself, as nearly all replies are.
+bool is_plain_line(std::string_view text) { return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; }); }
+
 }  // namespace
 
 void append_reply(std::string& out, const Status& status) {
   std::string enhanced = status.enhanced_text();
   if (!enhanced.empty()) enhanced += ' ';
+  if (enhanced.size() + status.text().size() <= reply_line_limit - 6 && is_plain_line(status.text())) {
+    out += std::to_string(status.code());
+    out += ' ';
+    out += enhanced;
+    out += status.text();
+    out += "\r\n";
+    return;
+  }
   auto lines = reply_lines(status.text(), reply_line_limit - 6 - enhanced.size());   // "250-", CRLF
   for (std::size_t i = 0; i < lines.size(); ++i) {
     char separator = i + 1 < lines.size() ? '-' : ' ';

@@ -26,6 +26,7 @@ enum : unsigned {
   unbounded = 2048,            // answered also when too many barren commands came
   before_tls = 4096,           // also where TLS is required (RFC 3207 §4)
   needs_login = 8192,          // where authentication is required
+  mail_only = 16384,           // not where mail is given instead of taken (RFC 2645)
 };
 
 constexpr std::size_t out_limit = 16 * 1024;          // replies gathered before they are sent in any case
@@ -42,25 +43,27 @@ bool is_http(std::string_view line) {
 
 }  // namespace
 
-// In the order of Verb. EXPN never will be: 502 (RFC 5321 §4.2.4).
+// In the order of Verb. EXPN and TURN never will be: 502 (RFC 5321 §4.2.4).
 const Session::Row Session::rows[verb_count] = {
     {Verb::ehlo, smtp_only | ends_group | barren | before_tls, &Session::hello},
     {Verb::helo, smtp_only | ends_group | barren, &Session::hello},
     {Verb::lhlo, lmtp_only | ends_group | barren | before_tls, &Session::hello},
-    {Verb::mail, needs_hello | no_mail | needs_login, &Session::mail},
-    {Verb::rcpt, needs_hello | needs_mail | before_content, &Session::rcpt},
-    {Verb::data, needs_hello | needs_mail | before_content | needs_recipient | ends_group | unbounded, &Session::data},
-    {Verb::bdat, needs_hello | needs_extensions | needs_mail | needs_recipient | octets_follow | unbounded,
+    {Verb::mail, needs_hello | no_mail | needs_login | mail_only, &Session::mail},
+    {Verb::rcpt, needs_hello | needs_mail | before_content | mail_only, &Session::rcpt},
+    {Verb::data, needs_hello | needs_mail | before_content | needs_recipient | ends_group | unbounded | mail_only, &Session::data},
+    {Verb::bdat, needs_hello | needs_extensions | needs_mail | needs_recipient | octets_follow | unbounded | mail_only,
      &Session::bdat},
     {Verb::rset, barren, &Session::rset},
     {Verb::noop, ends_group | barren | before_tls, &Session::noop},
     {Verb::quit, ends_group | unbounded | before_tls, &Session::quit},
-    {Verb::vrfy, ends_group | barren, &Session::vrfy},
+    {Verb::vrfy, ends_group | barren | mail_only, &Session::vrfy},
     {Verb::expn, ends_group, nullptr},
     {Verb::help, ends_group | barren, &Session::help},
-    {Verb::etrn, needs_hello | no_mail | ends_group | barren, &Session::etrn},
+    {Verb::etrn, smtp_only | needs_hello | no_mail | ends_group | barren | mail_only, &Session::etrn},
     {Verb::starttls, no_mail | ends_group | barren | before_tls, &Session::starttls},
     {Verb::auth, needs_hello | needs_extensions | no_mail | ends_group | barren, &Session::auth},
+    {Verb::atrn, smtp_only | needs_hello | needs_extensions | no_mail | needs_login | ends_group | barren, &Session::atrn},
+    {Verb::turn, ends_group, nullptr},
 };
 
 event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options, Conversation& conversation) {
@@ -91,7 +94,10 @@ event::Task<> Session::run() {
   if (!going && !broken_) part(going.error());
   // RFC 5321 §4.1.1.10: what is under way when the connection ends never was.
   if (transaction_) end_transaction();
-  if (write_failed_) co_return;
+  if (write_failed_ || turned_) {
+    if (turned_) co_await flush();
+    co_return;
+  }
   if (broken_) {      // the alert that tells why is on its way
     co_await connection_.linger(event::Deadline::in(linger_time));
     co_return;
@@ -235,7 +241,9 @@ bool Session::spoken(const Row& row) const noexcept { return !(row.flags & (lmtp
 bool Session::available(const Row& row) const noexcept {
   if (row.verb == Verb::starttls) return options_.tls != TlsUse::none;
   if (row.verb == Verb::auth) return !options_.mechanisms.empty();
-  return row.run != nullptr;
+  if (row.verb == Verb::etrn) return options_.etrn && !options_.odmr;
+  if (row.verb == Verb::atrn) return options_.odmr;
+  return row.run != nullptr && !(options_.odmr && (row.flags & mail_only));
 }
 
 std::optional<Status> Session::gate(const Row& row) const {
@@ -243,11 +251,16 @@ std::optional<Status> Session::gate(const Row& row) const {
     // RFC 2033 §4.1: LMTP knows no EHLO and no HELO.
     return Status(500, 5, 1, lmtp() ? "this is LMTP: say LHLO" : "this is SMTP: say EHLO");
   }
-  if (!available(row)) return Status(502, 5, 1, std::string(verb_name(row.verb)) + " is not implemented");
+  if (!available(row)) {
+    // RFC 5321 §F.1: it would give the mail of a domain to whoever says that he is it.
+    std::string_view why = row.verb == Verb::turn ? ", for it is not safe: use ETRN, or log in and use ATRN" : "";
+    return Status(502, 5, 1, std::string(verb_name(row.verb)) + (options_.odmr && (row.flags & mail_only) ? " is not for this port" : " is not implemented") + std::string(why));
+  }
   if (!(row.flags & before_tls) && tls_missing()) return Status(530, 7, 0, "Must issue a STARTTLS command first");
   if ((row.flags & needs_hello) && !hello_) return Status(503, 5, 1, lmtp() ? "LHLO first" : "EHLO first");
   if ((row.flags & needs_extensions) && !extended()) return Status(503, 5, 1, "only after EHLO");
-  if ((row.flags & needs_login) && options_.auth_required && !authenticated_) {
+  bool login_needed = (row.flags & needs_login) && (options_.auth_required || options_.odmr);      // RFC 2645 §5.2.1
+  if (login_needed && !authenticated_) {
     // The users can't be read just now: a server that sends its mail through this one must not take that for the end of it.
     if (options_.mechanisms.empty()) return Status(454, 7, 0, "temporary authentication failure");
     return Status(530, 7, 0, "Authentication required");      // RFC 6409 §4.3, RFC 4954 §6

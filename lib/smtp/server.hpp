@@ -69,7 +69,9 @@ class Session {
   event::Task<Reply> vrfy(Command command);
   event::Task<Reply> help(Command command);
   event::Task<Reply> etrn(Command command);
+  event::Task<Reply> atrn(Command command);
   std::string capabilities() const;
+  std::string odmr_capabilities() const;
   std::optional<Status> judge_mail(const MailArguments& arguments) const;
   std::uint64_t offered_size() const noexcept;
   // EHLO or LHLO: parameters and BDAT may be used.
@@ -120,6 +122,7 @@ class Session {
   bool data_refused_ = false, body_may_follow_ = false;
   bool send_now_ = true;                     // the reply to this command isn't kept for others (RFC 2920 §3.2)
   bool over_ = false, write_failed_ = false;
+  bool turned_ = false;                      // ATRN: the connection is somebody else's now
   bool handshake_next_ = false;              // once the reply is out
   bool broken_ = false;                      // TLS failed: no word more
   bool authenticated_ = false;

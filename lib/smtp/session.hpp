@@ -1,6 +1,6 @@
 // The server's side of SMTP (RFC 5321) and LMTP (RFC 2033) over a net::Connection, with PIPELINING, SIZE, 8BITMIME,
-// ENHANCEDSTATUSCODES, CHUNKING, BINARYMIME, SMTPUTF8, DSN, LIMITS, STARTTLS (RFC 3207) and AUTH (RFC 4954). The session
-// keeps the protocol: syntax, order, framing, limits, replies. Who may send what to whom is the Handler's.
+// ENHANCEDSTATUSCODES, CHUNKING, BINARYMIME, SMTPUTF8, DSN, LIMITS, STARTTLS (RFC 3207), AUTH (RFC 4954), ETRN (RFC 1985)
+// and, where no mail is taken but given, ATRN (RFC 2645). The session keeps the protocol: syntax, order, framing, limits, replies. Who may send what to whom is the Handler's.
 #pragma once
 #include <memory>
 #include <string>
@@ -50,6 +50,8 @@ struct SessionOptions {
   Duration handshake_timeout = std::chrono::seconds(30);
   std::vector<std::string> mechanisms;               // SASL, upper case; empty: no AUTH
   bool auth_required = false;                        // before MAIL (RFC 6409 §4.3: 530 5.7.0)
+  bool etrn = false;                                 // ETRN is offered
+  bool odmr = false;                                 // ATRN is, and no mail is taken (RFC 2645)
   bool auth_in_clear = false;                        // PLAIN, LOGIN and tokens without TLS
   std::uint64_t auth_tries = 3;                      // guesses that failed; after the reply to the last one 421
   const sasl::Decoy* decoy = nullptr;                // needed for SCRAM; outlives the session
@@ -58,6 +60,7 @@ struct SessionOptions {
 // Speaks until the session is over: QUIT, an error, a limit, a time-out, or connection.interrupt(). Says 421 when it is
 // the one who ends it (RFC 5321 §3.8). finish() lets an open transaction go on to its end.
 // `options` outlive the session: a listener or a reload has one for all of its connections.
+// After Handler::turn_round() said 250 the connection is left as it is, with nothing read ahead.
 // `conversation` is kept up to date, and is of a connection that may be ended by connection.interrupt().
 event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options, Conversation& conversation);
 event::Task<> serve(net::Connection& connection, Handler& handler, const SessionOptions& options);      // nobody looks

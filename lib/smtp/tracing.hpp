@@ -17,6 +17,9 @@ class Tracing {
     About() = default;
     std::string_view address;                    // the peer's, numeric; "" for a unix socket
     std::uint16_t port = 0;
+    std::string_view local_address;              // incoming
+    std::uint16_t local_port = 0;
+    bool recorded = false, lmtp = false;         // incoming: its listener wants it in w3clog
     std::vector<std::string_view> names;         // outgoing: host, site, transport, domains
   };
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/file.hpp"
+#include "base/sabotage.hpp"
 
 namespace mansio::spool {
 namespace {
@@ -19,6 +20,7 @@ Journal::Journal(event::Loop& loop, event::Scope& scope, Options options, Notice
     : loop_(loop), scope_(scope), options_(std::move(options)), notice_(std::move(notice)), thread_(loop, "journal", 1) {}
 
 Result<> Journal::open(std::vector<std::shared_ptr<Segment>> old) {
+  if (auto broken = sabotage_notice(); !broken.empty()) notice_(std::string(broken));
   for (auto& segment : old) {
     next_serial_ = std::max(next_serial_, segment->header().serial + 1);
     auto name = segment->path().substr(segment->path().find_last_of('/') + 1);

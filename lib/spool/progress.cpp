@@ -28,6 +28,7 @@ std::string format_progress(const Progress& progress) {
   for (std::uint64_t place : progress.done_places) out += "place " + hex_encode(place) + "\n";
   for (std::size_t i = 0; i < progress.recipients.size(); ++i) {
     const RecipientProgress& r = progress.recipients[i];
+    if (r.warned && !progress.delay_warned) fmt::format_to(std::back_inserter(out), "warned {}\n", i);
     if (!r.settled() && r.last.ok()) continue;   // not tried yet: the default
     const char* state = r.state == RecipientState::delivered ? "delivered" : r.state == RecipientState::failed ? "failed" : "waiting";
     auto enhanced = r.last.enhanced();
@@ -36,6 +37,9 @@ std::string format_progress(const Progress& progress) {
                    std::min<unsigned>(enhanced.subject, 999), std::min<unsigned>(enhanced.detail, 999), xtext_encode(r.last.text().substr(0, 2000)));
     if (!r.host.empty()) out += " " + xtext_encode(std::string_view(r.host).substr(0, host_limit));
     out += '\n';
+    if (r.settled() || r.route.empty() || r.domain.empty()) continue;
+    fmt::format_to(std::back_inserter(out), "way {} {} {}\n", i, xtext_encode(std::string_view(r.route).substr(0, host_limit)),
+                   xtext_encode(std::string_view(r.domain).substr(0, host_limit)));
   }
   return out;
 }
@@ -63,6 +67,17 @@ Result<> parse_recipient(const std::vector<std::string_view>& words, Progress& p
   return {};
 }
 
+Result<> parse_way(const std::vector<std::string_view>& words, Progress& progress) {
+  auto index = words.size() == 4 ? parse_number(words[1]) : std::nullopt;
+  if (!index || *index >= progress.recipients.size()) return fail(Fault::invalid, "state: broken way line");
+  auto route = xtext_decode(words[2]), domain = xtext_decode(words[3]);
+  bool good = route && domain && !route->empty() && !domain->empty() && route->size() <= host_limit && domain->size() <= host_limit;
+  if (!good) return fail(Fault::invalid, "state: broken way line");
+  progress.recipients[*index].route = std::move(*route);
+  progress.recipients[*index].domain = std::move(*domain);
+  return {};
+}
+
 }  // namespace
 
 Result<Progress> parse_progress(std::string_view text, std::size_t recipients) {
@@ -75,6 +90,9 @@ Result<Progress> parse_progress(std::string_view text, std::size_t recipients) {
     auto number = words.size() == 2 ? parse_number(words[1]) : std::nullopt;
     if (words[0] == "recipient") {
       auto done = parse_recipient(words, progress);
+      if (!done) return std::unexpected(done.error());
+    } else if (words[0] == "way") {
+      auto done = parse_way(words, progress);
       if (!done) return std::unexpected(done.error());
     } else if (words[0] == "place" && words.size() == 2) {
       auto place = hex_decode(words[1]);
@@ -90,6 +108,9 @@ Result<Progress> parse_progress(std::string_view text, std::size_t recipients) {
       progress.next_attempt = Time(std::chrono::seconds(*number));
     } else if (words[0] == "warned" && words.size() == 1) {
       progress.delay_warned = true;
+      for (RecipientProgress& recipient : progress.recipients) recipient.warned = true;
+    } else if (words[0] == "warned" && number && *number < progress.recipients.size()) {
+      progress.recipients[*number].warned = true;
     } else if (words[0] == "frozen" && words.size() == 1) {
       progress.frozen = true;
     } else {

@@ -21,6 +21,9 @@ struct RecipientProgress {
   RecipientState state = RecipientState::waiting;
   Status last{250, "not tried yet"};   // what the last attempt said
   std::string host;                    // who said it: "mx.example [192.0.2.1]:25", or "" for ourselves; 255 octets are kept
+  bool warned = false;                 // its sender has been told that it is late
+  // As of the last attempt, where it waits by rules that its address alone doesn't tell: the route, and the domain it led to.
+  std::string route, domain;
   bool settled() const noexcept { return state != RecipientState::waiting; }
 };
 
@@ -32,7 +35,8 @@ struct Progress {
   std::vector<std::uint64_t> done_places;
   std::uint32_t attempts = 0;
   Time next_attempt{};
-  bool delay_warned = false, frozen = false;
+  bool delay_warned = false;           // everybody's senders were told of the delay; also each recipient has it then
+  bool frozen = false;
   std::string transport;               // an admin's word: what goes to other hosts goes by this one; "": as the routes say
   bool finished() const noexcept;
 };

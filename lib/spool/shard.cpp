@@ -32,14 +32,19 @@ Result<Shard> Shard::open(const std::string& directory) {
   for (const auto& sub : {shard.journal(), shard.large(), shard.deferred(), shard.corrupt()}) {
     if (done) done = make_directory(sub, 0700);
   }
+  if (done && ::unlink((directory + "/" + empty_mark).c_str()) != 0 && errno != ENOENT) done = fail_errno("unlink " + directory + "/" + empty_mark);
   // A crash may have come between an earlier mkdir and its sync.
-  for (const auto& made_once : {directory + "/..", directory, shard.deferred()}) {
+  // The one above may be out of reach, for a mail process that has its own shard alone: who took it away has synced it.
+  if (auto above = sync_directory(directory + "/.."); done && !above && above.error().fault() != Fault::denied) done = above;
+  for (const auto& made_once : {directory, shard.deferred()}) {
     if (done) done = sync_directory(made_once);
   }
   if (done) done = shard.next_generation();
   if (!done) return std::unexpected(done.error());
   return shard;
 }
+
+Result<> Shard::mark_empty(const std::string& directory) { return replace_file(directory + "/" + empty_mark, "", 0600); }
 
 Result<> Shard::read_format() {
   std::string path = directory_ + "/format";

@@ -8,8 +8,14 @@
 
 namespace mansio::spool {
 
+inline constexpr int shard_limit = 16;               // as many as a QueueId can tell apart
+inline constexpr const char* empty_mark = "empty";  // a file of a shard whose last process left nothing in it
+
 class Shard {
  public:
+  // Nothing is left in it, durably: until it is opened again nobody needs to look.
+  static Result<> mark_empty(const std::string& directory);
+
   // Makes what is missing (the parent must exist), takes the lock, reads `format` and makes the next generation durable.
   // Fault::busy: another process has it (the text names its pid). Fault::exists: a format of another version.
   static Result<Shard> open(const std::string& directory);

@@ -32,7 +32,7 @@ constexpr unsigned file_threads = 4;
 Spool::Spool(event::Loop& loop, event::Scope& scope, Shard shard, Options options, Notice notice)
     : scope_(scope), shard_(std::move(shard)), options_(std::move(options)), notice_(notice),
       journal_(loop, scope, journal_options(shard_, options_), notice), files_(loop, "spool", file_threads),
-      ids_(shard_.generation(), 0) {}
+      ids_(shard_.generation(), options_.shard) {}
 
 Spool::~Spool() = default;
 

@@ -45,6 +45,7 @@ class Spool {
  public:
   struct Options {
     std::string directory;                       // of this shard
+    std::uint8_t shard = 0;                      // its number, which is part of its messages' ids
     std::uint64_t segment_size = 64 << 20, reserve = 64 << 20;
     std::size_t memory_message = 256 << 10;      // larger messages stream to large/
     std::size_t memory_total = 16 << 20;         // of all arriving messages together

@@ -17,6 +17,12 @@ std::string name_of(std::string_view line) {
   return canonical_user_name(trim(line.substr(0, line.find(':'))));
 }
 
+// As log-ins read the line: one with a control octet is none.
+std::string user_of(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return has_control(line) ? std::string() : name_of(line);
+}
+
 // The name and its other form, the one to be looked for first.
 Result<std::vector<std::string>> names_for(std::string_view user, std::string_view default_domain) {
   std::string name = canonical_user_name(user);
@@ -31,9 +37,9 @@ Result<std::vector<std::string>> names_for(std::string_view user, std::string_vi
 }
 
 // The one of `names` that the file has; "" for none.
-std::string present(const std::vector<std::string_view>& lines, const std::vector<std::string>& names) {
+std::string present(const std::vector<std::string_view>& lines, const std::vector<std::string>& names, std::string (*of)(std::string_view)) {
   for (const auto& name : names) {
-    if (std::ranges::any_of(lines, [&](std::string_view line) { return name_of(line) == name; })) return name;
+    if (std::ranges::any_of(lines, [&](std::string_view line) { return of(line) == name; })) return name;
   }
   return {};
 }
@@ -57,7 +63,10 @@ Result<EditedPasswd> set_password(std::string_view text, std::string_view user, 
   if (!names) return std::unexpected(names.error());
   auto lines = split(text, '\n');
   EditedPasswd out;
-  out.name = present(lines, *names);
+  out.name = present(lines, *names, user_of);
+  if (out.name.empty() && !present(lines, *names, name_of).empty()) {
+    return fail(Fault::invalid, fmt::format("the line of \"{}\" holds a control character, so that it isn't read: correct it first", escape(user, 80)));
+  }
   if (out.name.empty()) {
     out.name = names->front();
     out.change = PasswdChange::added;
@@ -66,7 +75,7 @@ Result<EditedPasswd> set_password(std::string_view text, std::string_view user, 
   }
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (i > 0) out.text += '\n';
-    bool first = out.change == PasswdChange::none && name_of(lines[i]) == out.name;
+    bool first = out.change == PasswdChange::none && user_of(lines[i]) == out.name;
     if (first) out.change = PasswdChange::replaced;
     out.text += first ? with_entry(lines[i], entry) : std::string(lines[i]);
   }
@@ -78,7 +87,7 @@ Result<EditedPasswd> remove_user(std::string_view text, std::string_view user, s
   if (!names) return std::unexpected(names.error());
   auto lines = split(text, '\n');
   EditedPasswd out;
-  out.name = present(lines, *names);
+  out.name = present(lines, *names, name_of);
   bool begun = false;
   for (auto line : lines) {
     if (!out.name.empty() && name_of(line) == out.name) {

@@ -18,7 +18,7 @@ struct EditedPasswd {
 
 // `user` is looked up as log-ins do it: "bob" also finds "bob@default-domain", and the other way round. A new user is
 // written as canonical_user_name has it, since Dovecot looks for lower case. `entry` is "{SCHEME}hash".
-// Fault::invalid: a name that can't stand in the file.
+// Fault::invalid: a name that can't stand in the file, or whose line there is none that log-ins read.
 Result<EditedPasswd> set_password(std::string_view text, std::string_view user, std::string_view default_domain, std::string_view entry);
 
 // Every line of the name goes, else a second one would come alive.

@@ -1,5 +1,6 @@
 # mansio as a contestant of the side-by-side benchmark (docs/performance.md): a development build, everything as one user,
 # sync on as shipped, concurrency not capped, no DNS, logs on, one Maildir.
+# MANSIO_PROCESSES: so many mail processes (default: 1).
 # The driver gives STATE PORT; MANSIO_ROOT (default: the repository this file lies in) says where build/ is.
 MANSIO_ROOT=${MANSIO_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 MAILDIR=$STATE/mail/bob
@@ -15,8 +16,7 @@ setup() {
 version = 1;
 host_name = "benchhost.bench.invalid"; mail_name = "bench.invalid";
 run_as = "";
-# the width of the syncs side by side is what a Maildir on one disk is bound by (docs/performance.md)
-deliver = { agents = 32; };
+mail_processes = ${MANSIO_PROCESSES:-1};
 spool_directory = "spool"; log_directory = "log"; run_directory = "run";
 listeners = ( { address = "127.0.0.1"; port = $PORT; role = "relay"; } );
 $tls

@@ -30,6 +30,7 @@ TEST_CASE("the effective configuration is text that gives the same configuration
       bounce_copy_to = "a@b.example"; bounce_templates = "t"; badmail_directory = "b"; dns = { servers = "[::1]:53"; timeout = "1s"; attempts = 1; };
       retry = ( { domains = [ "e.example" ]; schedule = "1m until 1h, x2 up to 30m until 2d"; } );
       log = { format = "json"; journal = false; }; metrics = { listen = "[::1]:9125"; }; spool = { segment_size = "2M"; reserve = 0; }; deliver = { agents = 3; };
+      mail_processes = 4; system_calls = "report";
       sendmail = { extract_addresses_remove_arguments = true; }; trusted_users = "*"; delay_warning = "0s"; shutdown_grace = "1s";)"}) {
     auto first = parse({{"/e/mansio.conf", text}}, {"mail.example.org", "example.org", "/etc/aliases"});
     if (!first) for (const Problem& p : first.error()) UNSCOPED_INFO(p.message());

@@ -44,11 +44,18 @@ TEST_CASE("networks match IPv4, IPv6 and IPv4-mapped addresses") {
     INFO(bad);
     CHECK_FALSE(Network::parse(bad));
   }
+  for (const char* good : {"192.0.2.1", "2001:db8::1"}) {
+    std::string with_nul = good + std::string("\0", 1) + "x";
+    CHECK_FALSE(Network::parse_address(with_nul));
+    CHECK_FALSE(Network::parse(with_nul + "/8"));
+    CHECK_FALSE(NetworkList({good}).matches(with_nul));
+  }
 }
 
 TEST_CASE("a domain has one canonical form") {
   CHECK(canonical_domain("Example.ORG.") == "example.org");
   CHECK(canonical_domain("Bücher.example") == "xn--bcher-kva.example");
+  CHECK_FALSE(canonical_domain(std::string_view("Bücher.example\0x", 17)));
   CHECK(canonical_domain("[127.0.0.1]") == "[127.0.0.1]");
   for (const std::string& bad : {std::string(), std::string("."), std::string("a..b"), std::string("-a.example"), std::string("a b"), std::string("a@b"),
                                  std::string(64, 'a'), std::string("\xff.example")}) {

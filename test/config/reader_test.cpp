@@ -85,7 +85,7 @@ TEST_CASE("every kind of value is read") {
     log = { format = "both"; journal = false; }; metrics = { listen = "unix:metrics.sock"; };
     trusted_users = "*";
     sendmail = { extract_addresses_remove_arguments = true; };
-    deliver = { agents = 2; }; shutdown_grace = "0s"; delay_warning = "0s";
+    deliver = { agents = 2; }; mail_processes = 3; system_calls = "off"; shutdown_grace = "0s"; delay_warning = "0s";
   )");
   CHECK(c->host_name == "mx.example.net");
   CHECK(c->run_as.empty());
@@ -121,6 +121,8 @@ TEST_CASE("every kind of value is read") {
   CHECK(c->trusted_users == Lines{"*"});
   CHECK(c->extract_addresses_remove_arguments);
   CHECK(c->deliver_agents == 2);
+  CHECK(c->mail_processes == 3);
+  CHECK(c->system_calls == SystemCalls::off);
   CHECK(c->shutdown_grace == Duration{});
 }
 
@@ -142,7 +144,7 @@ TEST_CASE("each mistake is told with its line and what is meant") {
     {"listeners = ( { port = \"25\"; } );", "1: listeners[0].port: expected a whole number from 0 to 65535, not \"25\""},
     {"listeners = ( { address = \"1.2.3\"; } );", "1: listeners[0].address: \"1.2.3\" is no address: write \"*\", an IPv4 or IPv6 address, or \"unix:/path\""},
     {"listeners = ( { }, { } );", "1: listeners[1]: a second listener on * port 25"},
-    {"listeners = ( { role = \"relais\"; } );", "1: listeners[0].role: expected one of \"relay\" \"submission\" \"lmtp\", not \"relais\" (did you mean \"relay\"?)"},
+    {"listeners = ( { role = \"relais\"; } );", "1: listeners[0].role: expected one of \"relay\" \"submission\" \"lmtp\" \"odmr\", not \"relais\" (did you mean \"relay\"?)"},
     {"listeners = ( { role = \"lmtp\"; } );", "1: listeners[0].address: LMTP has no access control: give a unix socket or a loopback address"},
     {"limits = { command_timeout = 30; };", "1: limits.command_timeout: 30 has no unit: write \"30s\" or \"30m\""},
     {"limits = { command_timeout = \"30x\"; };", "1: limits.command_timeout: \"30x\" is no duration: unknown unit (write \"15m\" or \"2h30m\"; units d, h, m, s, ms)"},
@@ -156,7 +158,7 @@ TEST_CASE("each mistake is told with its line and what is meant") {
     {"metrics = { listen = \"unix:\"; };", "1: metrics.listen: a path must follow \"unix:\""},
     {"relay_from = [ \"10.0.0.1/8\" ];", "1: relay_from[0]: \"10.0.0.1/8\" has bits after its prefix: did you mean \"10.0.0.0/8\"?"},
     {"relay_from = [ \"10.0.0.0/33\" ];", "1: relay_from[0]: \"10.0.0.0/33\": the part after the / must be a number from 0 to 32"},
-    {"domains = { local = [ \"ldap:x\" ]; };", "1: domains.local[0]: \"ldap:x\" is no look-up that this version has: write \"file:/path\""},
+    {"domains = { local = [ \"ldap:x\" ]; };", "1: domains.local[0]: \"ldap:x\": a directory is asked by routes[].users and alias_look_ups alone; write \"file:/path\" here"},
     {"domains = { local = [ 5 ]; };", "1: domains.local: expected a list of names [ \"a\", \"b\" ], but the number 5 is in the list"},
     {"retry = ( { domains = [ \"*\" ]; schedule = \"soon\"; } );", "1: retry[0].schedule: step \"soon\": \"soon\" is no duration: a number is missing or too large (write \"15m\" or \"2h30m\"; units d, h, m, s, ms)"},
     {"routes = ( { name = \"a\"; domains = [ \"*\" ]; transport = \"mailbux\"; } );", "1: routes[0].transport: there is no transport \"mailbux\" (did you mean \"mailbox\"?)"},
@@ -295,7 +297,7 @@ TEST_CASE("senders of a route are addresses, domains and lists, in one form") {
   CHECK(wrong("[ \"@relay_to\" ]") == Lines{nobody});
   CHECK(wrong("[ \"x\", \"@x.example\" ]") == Lines{"1: routes[0].senders[1]: unknown list \"@x.example\""});
   CHECK(wrong("[ \"a@b@\", \"x\" ]") == Lines{"1: routes[0].senders[0]: \"\" is no domain: it is empty"});
-  CHECK(wrong("[ \"ldap:x\", \"x\" ]") == Lines{"1: routes[0].senders[0]: \"ldap:x\" is no look-up that this version has: write \"file:/path\""});
+  CHECK(wrong("[ \"ldap:x\", \"x\" ]") == Lines{"1: routes[0].senders[0]: \"ldap:x\": a directory is asked by routes[].users and alias_look_ups alone; write \"file:/path\" here"});
 }
 
 TEST_CASE("bounces, name servers and outbound connections are read") {

@@ -81,6 +81,23 @@ TEST_CASE("a message for several domains counts once for each, and once in all")
   CHECK_FALSE(row(senders, "x.test").contains("closed_until"));
 }
 
+TEST_CASE("the rows of another process are added as they were told") {
+  QueueTally first(QueueTally::By::destination), second(QueueTally::By::destination), both(QueueTally::By::destination), told(QueueTally::By::destination);
+  auto here = waiting("a@x.test", {"b@one.test"}, 1, "domain one.test", State::waiting);
+  auto there = waiting("a@x.test", {"b@one.test"}, 500, "domain one.test", State::closed);
+  first.add(here, now);
+  second.add(there, now);
+  both.add(here, now);
+  both.add(there, now);
+  for (const auto* each : {&first, &second}) {
+    for (const auto& object : each->objects()) told.add(object);
+  }
+  CHECK(told.objects() == both.objects());
+  told.add(nlohmann::json("no object"));
+  told.add(nlohmann::json::parse(R"({"name":5,"messages":"many"})"));
+  CHECK(told.objects() == both.objects());
+}
+
 TEST_CASE("what a summary goes by") {
   CHECK(QueueTally::parse_by("") == QueueTally::By::destination);
   CHECK(QueueTally::parse_by("sender-domain") == QueueTally::By::sender_domain);

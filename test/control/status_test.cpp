@@ -134,6 +134,13 @@ TEST_CASE("The ten destinations with most mail are told, the paused and the clos
   CHECK(told[9]["messages"] == 10);
 }
 
+TEST_CASE("A line's time is one that there can be") {
+  CHECK(line_time("2026-11-20 14:03:20 x").has_value());
+  CHECK_FALSE(line_time("4162-11-20 14:03:20 x").has_value());
+  CHECK_FALSE(line_time("1066-10-14 09:00:00 x").has_value());
+  CHECK_FALSE(line_time("  indented").has_value());
+}
+
 TEST_CASE("A listener is named as a pause names it") {
   Facts::Listener one;
   one.address = "192.0.2.1";

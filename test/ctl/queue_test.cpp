@@ -54,13 +54,16 @@ TEST_CASE("all that is known of a message is a page") {
   message.update(Json{{"received", now - 7500}, {"expires", now + 338100}, {"delay_warned", true}, {"smtputf8", false}, {"protocol", "ESMTPS"}, {"client_address", "192.0.2.1"},
                       {"client_name", "mx.ex.test"}, {"client_port", 4711}, {"helo", "mx.ex.test"}, {"body", "8bitmime"}});
   message["recipients"] = Json::array({Json{{"address", "bob@one.test"}, {"done", true}, {"state", "delivered"}, {"status", "250 2.0.0 ok"}},
-                                       Json{{"address", "carol@two.test"}, {"done", false}, {"state", "waiting"}, {"status", "450 4.4.2 later"}, {"host", "mx.two.test"}},
+                                       Json{{"address", "carol@two.test"}, {"done", false}, {"state", "waiting"}, {"status", "450 4.4.2 later"}, {"host", "mx.two.test"}, {"warned", true},
+                                            {"retry", {{"schedule", "1h for 4d"}, {"setting", "routes[1].retry"}, {"place", "/m.conf:7"}, {"expires", now + 338100},
+                                                       {"delay_warning", 43200}, {"warning_setting", "delay_warning"}, {"warning_place", "default"}}}},
                                        Json{{"address", "dave@two.test"}, {"done", false}, {"state", "waiting"}}});
   std::string page = message_page(message, now);
   for (const char* part : {"Message 1xoTWy-000009-Ab\n", "  from        alice@ex.test\n", "              by ESMTPS from mx.ex.test [192.0.2.1]:4711\n",
                            "  size        12 KiB, 8bitmime\n", "  state       waiting, next try in 14m (", "  waits for   mx.one.test\n",
                            "  attempts    3, the sender was told of the delay\n", "  given up    in 3d 21h (",
                            "    delivered bob@one.test\n              250 2.0.0 ok\n", "    waiting   carol@two.test\n              mx.two.test said: 450 4.4.2 later\n",
+                           "              routes[1].retry: 1h for 4d (/m.conf:7); a notice after 12h, sent (default)\n",
                            "    waiting   dave@two.test\n              not tried yet\n"}) {
     INFO(page << "\nhas " << part);
     CHECK(page.find(part) != std::string::npos);

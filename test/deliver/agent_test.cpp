@@ -5,64 +5,19 @@
 #include <sys/wait.h>
 
 #include <catch2/catch.hpp>
+#include <algorithm>
 #include <csignal>
+#include <map>
 
 #include "deliver/identity.hpp"
 #include "deliver/mbox.hpp"
-#include "deliver/packet_channel.hpp"
+#include "running_agent.hpp"
 #include "scratch.hpp"
 
 namespace mansio::deliver {
 namespace {
 
 constexpr uid_t somebody = 54321;
-
-// `mansiod: deliver` in a process of its own, as the daemon runs it.
-class RunningAgent {
- public:
-  explicit RunningAgent(AgentOptions options = {}) {
-    auto pair = make_channel();
-    if (!pair) std::abort();
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      pair->ours.reset();
-      ::_exit(agent_main(pair->theirs.release(), options));
-    }
-    channel_ = std::move(pair->ours);
-  }
-  ~RunningAgent() { end(); }
-  RunningAgent(const RunningAgent&) = delete;
-  RunningAgent& operator=(const RunningAgent&) = delete;
-
-  Answer ask(const Job& job, int fd = -1) {
-    tell(job, fd);
-    REQUIRE(is_readable(channel_.get(), std::chrono::seconds(20)).value());
-    auto packet = receive_packet(channel_.get());
-    REQUIRE(packet);
-    auto answer = decode_answer(packet->bytes);
-    REQUIRE(answer);
-    CHECK(answer->serial == job.serial);
-    return *answer;
-  }
-  void tell(const Job& job, int fd = -1) {
-    auto packet = encode_job(job);
-    REQUIRE(packet);
-    REQUIRE(send_packet(channel_.get(), *packet, fd));
-  }
-  int channel() const { return channel_.get(); }
-  int end() {
-    if (pid_ < 0) return -1;
-    channel_.reset();
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-
- private:
-  pid_t pid_ = -1;
-  UniqueFd channel_;
-};
 
 AgentOptions as_caller() {
   AgentOptions options;
@@ -162,16 +117,9 @@ TEST_CASE("as an ordinary user an agent defers what is somebody else's") {
   Job job = job_for(JobKind::maildir, scratch / "Maildir");
   job.uid = somebody + 1;
   auto fd = scratch.message(job, "x");
-  pid_t pid = ::fork();
-  if (pid == 0) {
-    if (!become(somebody, somebody, "")) ::_exit(1);
-    Agent agent(-1, {});
-    auto text = agent.run(job, UniqueFd(::dup(fd.get()))).status.line();
-    ::_exit(text == "450 4.2.0 this daemon runs as uid 54321 and can't deliver as uid 54322" ? 0 : 2);
-  }
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  CHECK(status == 0);
+  RunningAgent agent({}, somebody);
+  CHECK(agent.ask(job, fd.get()).status.line() == "450 4.2.0 this daemon runs as uid 54321 and can't deliver as uid 54322");
+  CHECK(agent.end() == 0);
 }
 
 TEST_CASE("root's agent delivers as the user, with the user's groups, no capability and no way back") {
@@ -249,6 +197,53 @@ TEST_CASE("more users than children are kept, and one whose child has ended, are
   }
   for (uid_t uid = somebody; uid < somebody + 4; ++uid) CHECK(names_in(scratch / (std::to_string(uid) + "/new")).size() == 3);
   CHECK(agent.end() == 0);
+}
+
+TEST_CASE("jobs that come together are each answered, in the order of their Maildir, and one that can't be done is no other's trouble") {
+  Scratch scratch;
+  std::filesystem::permissions(scratch.path(), std::filesystem::perms(01777));
+  bool root = ::geteuid() == 0;
+  RunningAgent agent(root ? AgentOptions() : as_caller());
+  Job job = job_for(JobKind::maildir, "");
+  auto fd = scratch.message(job, "x\r\n");
+  constexpr std::uint64_t count = 200, bad = 77;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (root) job.uid = job.gid = somebody + static_cast<uid_t>(i % 3);
+    job.serial = i;
+    job.path = scratch / (i == bad ? "no/such/directory" : std::to_string(i % 3));
+    job.name = "m" + std::to_string(i);
+    job.message.fd_slot = i % 2 == 0 ? 7 : one_off_slot;
+    agent.tell(job, i < 1 || i % 2 == 1 ? fd.get() : -1);
+  }
+  std::map<std::uint64_t, std::vector<std::uint64_t>> answered;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    auto answer = agent.next_answer();
+    CHECK(answer.status.ok() == (answer.serial != bad));
+    if (answer.status.ok()) answered[answer.serial % 3].push_back(answer.serial);
+  }
+  for (std::uint64_t place = 0; place < 3; ++place) {
+    CHECK(std::ranges::is_sorted(answered[place]));
+    auto path = scratch / std::to_string(place);
+    CHECK(names_in(path + "/new").size() == answered[place].size());
+    CHECK(names_in(path + "/tmp").empty());
+    for (auto serial : answered[place]) CHECK(content_of(path + "/new/m" + std::to_string(serial)).ends_with("\nx\n"));
+  }
+  CHECK(agent.end() == 0);
+}
+
+TEST_CASE("deliveries that have begun come to their end when the channel closes") {
+  if (::geteuid() != 0) return;
+  Scratch scratch;
+  std::filesystem::permissions(scratch.path(), std::filesystem::perms(01777));
+  RunningAgent agent;
+  Job job = job_for(JobKind::pipe, "");
+  job.uid = job.gid = somebody;
+  job.command = {"/bin/sh", "-c", "cat >/dev/null; : >" + (scratch / "begun") + "; sleep 1; : >" + (scratch / "ended")};
+  auto fd = scratch.message(job, "x\r\n");
+  agent.tell(job, fd.get());
+  while (!std::filesystem::exists(scratch / "begun")) ::usleep(10'000);
+  CHECK(agent.end() == 0);
+  CHECK(std::filesystem::exists(scratch / "ended"));
 }
 
 TEST_CASE("uid 0 and uid -1 are never become") {

@@ -57,6 +57,7 @@ TEST_CASE("an answer comes out of its packet as it went in") {
   answer.home = "/h";
   answer.gecos = "Bob,,,";
   answer.forward = "a@b\n";
+  answer.output = crypto::Secret(std::string_view("to\0ken\n", 7));
   auto packet = encode_answer(answer);
   REQUIRE(packet);
   auto back = decode_answer(*packet);
@@ -65,6 +66,7 @@ TEST_CASE("an answer comes out of its packet as it went in") {
   CHECK(encode_answer(*back).value() == *packet);
   CHECK(back->forward == "a@b\n");
   CHECK(back->gecos == "Bob,,,");
+  CHECK(back->output.view() == std::string_view("to\0ken\n", 7));
 }
 
 TEST_CASE("every shortened and every lengthened packet is refused") {
@@ -100,6 +102,7 @@ TEST_CASE("a job that lacks what its kind needs is refused on both sides") {
   CHECK(broken([](Job& j) { j.kind = JobKind::mbox, j.path = ""; }));
   CHECK(broken([](Job& j) { j.command = {"cat"}; }));
   CHECK(broken([](Job& j) { j.command.clear(); }));
+  CHECK(broken([](Job& j) { j.kind = JobKind::token_command, j.command = {"cat"}; }));
   CHECK(broken([](Job& j) { j.message.fd_slot = no_slot; }));
   CHECK(broken([](Job& j) { j.home = "home"; }));
   CHECK(broken([](Job& j) { j.command.resize(300, "x"); }));

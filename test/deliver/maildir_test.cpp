@@ -183,6 +183,58 @@ TEST_CASE("a full disk defers with 4.2.2 and leaves nothing in tmp/") {
   CHECK(deliver_maildir(job, fd.get(), cache).status.ok());
 }
 
+TEST_CASE("of several deliveries at once, into several Maildirs, each has its own end") {
+  Scratch scratch;
+  MaildirCache cache(2);
+  std::ofstream(scratch / "file") << "x";
+  UniqueFd fd;
+  std::vector<Job> jobs;
+  for (int i = 0; i < 20; ++i) {
+    Job job = job_for(JobKind::maildir, scratch / ("box" + std::to_string(i % 4)));
+    if (i == 5) job.path = scratch / "file";
+    fd = scratch.message(job, "common\r\n");
+    if (i == 10) job.message.length += 1000;
+    job.serial = static_cast<std::uint64_t>(i);
+    job.name = "m" + std::to_string(i);
+    job.prefix = "X: " + std::to_string(i) + "\r\n";
+    jobs.push_back(job);
+  }
+  std::vector<MaildirDelivery> deliveries;
+  for (const Job& job : jobs) deliveries.emplace_back(&job, fd.get());
+  deliver_maildirs(deliveries, cache);
+  for (int i = 0; i < 20; ++i) {
+    const Answer& answer = deliveries[static_cast<std::size_t>(i)].answer;
+    CHECK(answer.serial == static_cast<std::uint64_t>(i));
+    bool fails = i == 5 || i == 10;
+    CHECK(answer.status.ok() == !fails);
+    CHECK((answer.bytes == 0) == fails);
+    auto text = content_of(jobs[static_cast<std::size_t>(i)].path + "/new/m" + std::to_string(i));
+    CHECK(text == (fails ? "" : "X: " + std::to_string(i) + "\ncommon\n"));
+  }
+  for (int box = 0; box < 4; ++box) {
+    auto path = scratch / ("box" + std::to_string(box));
+    CHECK(names_in(path + "/tmp").empty());
+    CHECK(names_in(path + "/new").size() == (box == 1 || box == 2 ? 4u : 5u));
+  }
+}
+
+TEST_CASE("a repeated delivery among others finds itself") {
+  Scratch scratch;
+  MaildirCache cache;
+  Job job = job_for(JobKind::maildir, scratch / "Maildir");
+  auto fd = scratch.message(job, "x\r\n");
+  REQUIRE(deliver_maildir(job, fd.get(), cache).status.ok());
+  std::filesystem::rename(job.path + "/new/" + job.name, job.path + "/cur/" + job.name + ":2,S");
+  Job other = job;
+  other.name = "other";
+  job.maybe_repeated = true;
+  std::vector<MaildirDelivery> deliveries{{&other, fd.get()}, {&job, fd.get()}};
+  deliver_maildirs(deliveries, cache);
+  CHECK(deliveries[0].answer.status.text() == "delivered to " + job.path);
+  CHECK(deliveries[1].answer.status.text() == "delivered by an earlier attempt");
+  CHECK(names_in(job.path + "/new") == std::vector<std::string>{"other"});
+}
+
 TEST_CASE("a Maildir that was moved away is made anew, and folders that vanish come back") {
   Scratch scratch;
   MaildirCache cache(1);

@@ -266,6 +266,13 @@ TEST_CASE("a torn tail of any length is cut back by the next delivery") {
     CHECK(messages.back().ends_with("\nthird\n"));
     CHECK(repair_mailbox(box.get()).value() == false);
   }
+  SECTION("also one that is whole, but was given up") {
+    std::ofstream(job.path, std::ios::trunc) << torn.before << torn.whole;
+    torn.mark.checksum = ~torn.mark.checksum;
+    REQUIRE(set_mark(box.get(), torn.mark));
+    CHECK(repair_mailbox(box.get()).value() == true);
+    CHECK(content_of(job.path) == torn.before);
+  }
   SECTION("also one whose bytes never reached the disk") {
     std::ofstream(job.path, std::ios::trunc) << torn.before << std::string(torn.whole.size(), '\0');
     REQUIRE(set_mark(box.get(), torn.mark));

@@ -6,6 +6,8 @@
 #include <map>
 #include <optional>
 
+#include "event/run_ready.hpp"
+
 namespace mansio::deliver {
 namespace {
 
@@ -52,20 +54,6 @@ class Zone final : public NameQuestions {
   }
 };
 
-template <class T>
-event::Task<> store_site_result(event::Task<T> task, std::optional<T>* out) {
-  out->emplace(co_await task);
-}
-
-// Everything here is ready at once: one resume runs a task to its end.
-template <class T>
-T await_ready(event::Task<T> task) {
-  std::optional<T> out;
-  auto keeper = store_site_result(std::move(task), &out);
-  REQUIRE_FALSE(keeper.await_suspend(std::noop_coroutine()));
-  return std::move(*out);
-}
-
 OwnAddresses own_addresses() {
   OwnAddresses own;
   own.names = {"me.test"};
@@ -91,7 +79,7 @@ struct Finding {
     for (const char* name : {"a.mx", "b.mx", "c.mx"}) zone.at(name, {fmt::format("203.0.113.{}", name[0] - 'a' + 1)});
   }
 
-  SiteAnswer answer(const std::string& domain) { return await_ready(finder.find(transport, mail::Domain::parse(domain).value())); }
+  SiteAnswer answer(const std::string& domain) { return event::run_ready(finder.find(transport, mail::Domain::parse(domain).value())); }
 
   // "host:port host:port", or the status.
   std::string find(const std::string& domain) {
@@ -113,7 +101,7 @@ struct Finding {
   std::string addresses(const std::string& name, std::uint16_t port = 25, bool from_mx = true, bool literal = false) {
     SiteHost host(name, port, 0, literal);
     host.from_mx = from_mx;
-    auto found = await_ready(finder.addresses(transport, host));
+    auto found = event::run_ready(finder.addresses(transport, host));
     if (!found.status.ok()) return found.status.line();
     std::string out;
     for (const auto& endpoint : found.endpoints) {
@@ -232,15 +220,15 @@ TEST_CASE("of each look-up the time to live and DNSSEC's word are kept, of sever
   auto host = f.answer("d.test").site.hosts.at(0);
   CHECK(host.ttl == seconds(300));
   CHECK(host.secure);
-  auto found = await_ready(f.finder.addresses(f.transport, host));
+  auto found = event::run_ready(f.finder.addresses(f.transport, host));
   CHECK(found.ttl == seconds(60));
   CHECK_FALSE(found.secure);
   f.zone.answers[{"a.mx", Type::a}]->secure = true;
-  CHECK_FALSE(await_ready(f.finder.addresses(f.transport, host)).secure);
+  CHECK_FALSE(event::run_ready(f.finder.addresses(f.transport, host)).secure);
   f.zone.answers[{"a.mx", Type::aaaa}]->secure = true;
-  CHECK(await_ready(f.finder.addresses(f.transport, host)).secure);
+  CHECK(event::run_ready(f.finder.addresses(f.transport, host)).secure);
   SiteHost literal("203.0.113.7", 25, 0, true);
-  CHECK(await_ready(f.finder.addresses(f.transport, literal)).ttl == seconds(0));
+  CHECK(event::run_ready(f.finder.addresses(f.transport, literal)).ttl == seconds(0));
 }
 
 TEST_CASE("this host in the list takes equal and worse ones out, known by name or by address") {
@@ -448,6 +436,34 @@ TEST_CASE("fallback hosts come last, stand in while DNS fails, and change nothin
   CHECK(f.find("[203.0.113.5]") == "203.0.113.5:25 smart.test:587 203.0.113.66:25");
   f.transport->hosts = {"c.mx"};
   CHECK(f.find("x.test") == "c.mx:25 smart.test:587 203.0.113.66:25");
+}
+
+TEST_CASE("with direct_first the domain's own hosts come first, then the smart hosts, then the fallback") {
+  Finding f;
+  f.transport->hosts = {"smart.test:587", "[203.0.113.66]"};
+  f.transport->direct_first = true;
+  f.transport->fallback = {"last.test"};
+  f.zone.mx("x.test", {{10, "a.mx"}, {20, "b.mx"}});
+  CHECK(f.find("x.test") == "a.mx:25 b.mx:25 smart.test:587 203.0.113.66:25 last.test:25");
+  auto answer = f.answer("x.test");
+  CHECK(answer.site.key == "internet a.mx:25,b.mx:25");
+  CHECK_FALSE(answer.site.hosts[1].configured);
+  CHECK(answer.site.hosts[2].configured);
+  CHECK(answer.site.hosts[4].configured);
+  CHECK(answer.site.hosts[2].preference == 65535);
+  f.zone.fails("bad.test", Type::mx).mx("mine.test", {{1, "me.test"}});
+  CHECK(f.find("bad.test") == "smart.test:587 203.0.113.66:25 last.test:25");
+  CHECK(f.answer("bad.test").site.key == "internet smart.test:587,[203.0.113.66]:25");
+  CHECK(f.code("none.test") == "550 5.1.2");
+  CHECK(f.code("mine.test") == "550 5.4.6");
+  CHECK(f.find("[203.0.113.5]") == "203.0.113.5:25 smart.test:587 203.0.113.66:25 last.test:25");
+}
+
+TEST_CASE("what domain_settings made of a transport has sites of its own") {
+  Finding f;
+  f.zone.mx("x.test", {{10, "a.mx"}});
+  f.transport->variant = "x.test";
+  CHECK(f.answer("x.test").site.key == "internet(x.test) a.mx:25");
 }
 
 }  // namespace mansio::deliver

@@ -31,6 +31,7 @@ TEST_CASE("a server is an address with or without a port") {
     auto server = parse_server(bad);
     CHECK_FALSE(server);
   }
+  CHECK_FALSE(parse_server(std::string_view("192.0.2.1\0x", 11)));
   CHECK(parse_server("a\n").error().text() == "name server a\\n: not an IP address");
 }
 

@@ -152,6 +152,26 @@ TEST_CASE("a stranger's viewpoint is an address that may not relay") {
   CHECK(viewpoint_of(*subject.config, subject.config->listeners[2], subject.interfaces).any.address.empty());
 }
 
+TEST_CASE("a configuration that lets everybody relay, or shuts this machine out, is told of") {
+  struct Row {
+    const char* more;
+    const char* told;
+  };
+  for (const Row& row : {
+           Row{"", "ok relay_from names no more than some clients, and programs of this machine may connect"},
+           Row{"relay_from = [ \"127.0.0.1\", \"0.0.0.0/0\" ];", "bad listeners[0] (* port 25): relay_from has \"0.0.0.0/0\": everybody who connects may send mail to anywhere"},
+           Row{"listeners = ( { port = 25; relay_from = [ \"*\" ]; } );", "bad listeners[0] (* port 25): relay_from has \"*\": everybody who connects may send mail to anywhere"},
+           Row{"relay_from = [ \"*\" ]; listeners = ( { address = \"127.0.0.1\"; port = 25; } );",
+               "note listeners[0] (127.0.0.1 port 25): relay_from has \"*\": everybody who connects may send mail to anywhere"},
+           Row{"relay_from = [ \"*\" ]; access = { allow = [ \"127.0.0.0/8\" ]; };", "note listeners[0] (* port 25): relay_from has \"*\": everybody who connects may send mail to anywhere"},
+           Row{"access = { deny = [ \"127.0.0.1\" ]; };",
+               "note listeners[0] (* port 25): programs of this machine that connect to 127.0.0.1 are refused; sendmail(8) and unix sockets are not affected"},
+       }) {
+    INFO(row.more);
+    CHECK(told(check_access(*subject_with(row.more).config)) == row.told);
+  }
+}
+
 TEST_CASE("a stranger tries the classic tricks") {
   std::string all;
   for (const RelayTry& one : relay_tries("example.com", "ex.test", "192.0.2.1")) all += one.sender + ">" + one.recipient + (one.foreign ? "!\n" : "\n");

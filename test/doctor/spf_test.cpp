@@ -66,6 +66,7 @@ TEST_CASE("a record that can't be understood is a permanent error") {
     INFO(record);
     CHECK(result(record, "192.0.2.1") == "permerror");
   }
+  CHECK_FALSE(parse_spf(std::string_view("v=spf1 ip4:192.0.2.1\0x", 22)));
 }
 
 TEST_CASE("two records are one too many") {

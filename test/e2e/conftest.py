@@ -6,21 +6,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import Mansio  # noqa: E402
-
-
-@pytest.fixture
-def make_mansio(tmp_path):
-    """Makes daemons that are gone when the test is over."""
-    made = []
-
-    def make(name="mansio", **options):
-        made.append(Mansio(tmp_path / name, **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.kill()
+from making import make_mansio, pytest_runtest_makereport, tmp_path  # noqa: E402, F401
 
 
 @pytest.fixture
@@ -34,7 +20,7 @@ def mansio(make_mansio):
 AGAIN_AT_MOST = 3
 NEVER_AGAIN = {"test_kill", "test_order", "test_durability", "test_faults", "test_reload", "test_content", "test_bounces", "test_first_mail",
                "test_outbound_kill", "test_outbound_replies", "test_outbound_dead", "test_outbound_content", "test_outbound_ways",
-               "test_tls", "test_outbound_tls", "test_outbound_auth"}
+               "test_tls", "test_outbound_tls", "test_outbound_auth", "test_pickup", "test_pickup_load", "test_drop", "test_etrn", "test_processes"}
 run_again = []
 
 

@@ -78,6 +78,7 @@ class Mansio:
         self.config.write_text(text)
         self.wrapper = list(wrapper)
         self.env = dict(os.environ, **(env or {}))
+        self.program = MANSIOD
         self.process = None
         self.ports = []
         self.output = ""
@@ -98,7 +99,7 @@ class Mansio:
     def start(self, timeout=30):
         self.stderr = open(self.directory / "stderr", "ab")
         self.process = subprocess.Popen(
-            [*self.wrapper, str(MANSIOD), "--config", str(self.config), "--foreground"],
+            [*self.wrapper, str(self.program), "--config", str(self.config), "--foreground"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr, text=True, env=self.env)
         line = ""
         reader = threading.Thread(target=lambda: setattr(self, "ready_line", self.process.stdout.readline()), daemon=True)

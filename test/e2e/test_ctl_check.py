@@ -84,6 +84,26 @@ def test_each_trouble_is_told_with_what_to_do(house, names):
     assert f"-> mkdir -p {house.mail}: until it is there mail waits" in text
 
 
+def test_a_directory_that_programs_put_mail_into_is_looked_at_as_the_daemon_does(house):
+    pickup = house.directory / "in"
+    house.config.write_text(house.config.read_text() + 'pickup = ( { directory = "in"; } );\n')
+    assert check(house, status=1)["pickup[0]"] == ("bad", f"{pickup}: it does not exist")
+    pickup.mkdir()
+    pickup.chmod(0o777)
+    assert check(house, status=1)["pickup[0]"] == ("bad", f"{pickup}: everybody may write in it, and it has no sticky bit")
+    assert f"-> chmod +t {pickup}" in house.ctl("check").stdout
+    pickup.chmod(0o3733)
+    assert check(house)["pickup[0]"] == ("ok", str(pickup))
+    pickup.rename(house.directory / "elsewhere")
+    pickup.symlink_to(house.directory / "elsewhere")
+    assert check(house, status=1)["pickup[0]"][1].endswith("it is a symbolic link or no directory")
+    if os.geteuid() == 0:
+        pickup.unlink()
+        pickup.mkdir(mode=0o700)
+        os.chown(pickup, 65534, 65534)
+        assert "who could change what others put there" in check(house, status=1)["pickup[0]"][1]
+
+
 def test_a_host_name_that_nobody_knows_is_a_warning(house, names):
     names.remove("mx.ex.test")
     assert check(house, status=1)["host_name"] == ("warning", "mx.ex.test has no address in DNS")

@@ -74,7 +74,7 @@ def test_a_message_is_shown_with_all_that_is_known(house):
     assert page.startswith(f"Message {id}\n  from        carol@ex.test\n  received    ")
     assert " by ESMTP from " in page and "[127.0.0.1]:" in page and "(HELO client.test)" in page
     assert re.search(r"state +waiting, next try in (59m|1h) \(", page) and re.search(r"waits for +local\n +attempts +1\n +given up +in [34]d", page)
-    assert re.search(r"    waiting   bob@ex\.test\n              451 4\.\d+\.\d+ .*\n    delivered carol@ex\.test\n              250 ", page)
+    assert re.search(r"    waiting   bob@ex\.test\n              451 4\.\d+\.\d+ .*\n              retry\[\d\]: .* \(.*\); .*\n    delivered carol@ex\.test\n              250 ", page)
     one = house.ctl_json("queue", "show", id)[0]
     assert [(r["address"], r["state"]) for r in one["recipients"]] == [("bob@ex.test", "waiting"), ("carol@ex.test", "delivered")]
     assert one["protocol"] == "ESMTP" and one["expires"] > one["received"]

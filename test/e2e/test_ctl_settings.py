@@ -32,7 +32,7 @@ def test_what_differs_from_the_defaults_and_where_it_is_said(house):
 def test_settings_by_name_group_and_part(house):
     [hops] = house.ctl_json("settings", "limits.hops")
     assert hops["name"] == "limits.hops" and hops["type"] == "a whole number from 1 to 10000" or hops["type"].startswith("a whole number")
-    assert {one["name"] for one in house.ctl_json("settings", "routes[1]")} == {f"routes[1].{key}" for key in ("name", "domains", "senders", "users", "transport")}
+    assert {one["name"] for one in house.ctl_json("settings", "routes[1]")} == {f"routes[1].{key}" for key in ("name", "domains", "senders", "users", "transport", "retry", "delay_warning")}
     assert {one["name"] for one in house.ctl_json("settings", "transports.*.kind")} == {"transports.mailbox.kind", "transports.internet.kind"}
     text = house.ctl("settings", "limits.hops").stdout
     assert text.startswith("limits.hops = 30  [mansio.conf:") and "default: 100" in text and "type: a whole number" in text

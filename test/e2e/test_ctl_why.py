@@ -172,7 +172,8 @@ def test_a_dead_host_its_policy_and_what_waits_for_it(internet):
     office = Office(internet, extra='tls_policy = ( { domains = [ "dead.test" ]; tls = "required"; } );')
     id = send(office.mansio, "far@ex.test")
     deferred(office.mansio, id, "y@dead.test")
-    said = wait_for(lambda: (s := office.why("far@ex.test"))["sites"][0]["state"]["state"] == "closed" and s, what="a closed destination")
+    said = wait_for(lambda: (s := office.why("far@ex.test"))["sites"][0]["state"]["state"] == "closed"
+                    and s["sites"][0]["state"]["waiting"] and s, what="a closed destination with its mail")
     [site] = said["sites"]
     assert said["outcome"] == "deferred" and said["rcpt"]["accepted"]
     assert site["tls"] == {"level": "required", "by": "tls_policy", "place": office.line_of("tls_policy = (")}

@@ -269,9 +269,11 @@ def test_stopped_under_load_nothing_is_lost_and_every_client_gets_its_answer(mak
 class Disks:
     """ext4 images in a mount namespace of their own. `cut` loses what was not synced, as a power cut does."""
 
+    seconds = 1000          # it may last, should nobody close it
+
     def __init__(self, directory):
         self.directory = directory
-        self.holder = subprocess.Popen(["unshare", "-m", "sleep", "1000"])
+        self.holder = subprocess.Popen(["unshare", "-m", "sleep", str(self.seconds)], start_new_session=True)
         ours = os.readlink("/proc/self/ns/mnt")
         wait_for(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/mnt") != ours, what="the mount namespace")
         self.root = f"/proc/{self.holder.pid}/root"

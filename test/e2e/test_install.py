@@ -83,9 +83,9 @@ def test_the_installed_sample_is_a_configuration_that_mansiod_accepts(installed)
 
 def test_the_units_start_the_installed_program_with_the_installed_configuration(installed):
     sbin = "/" + str((prefix(installed) / "sbin").relative_to(installed))
-    for unit, config in (("mansio.service", "/etc/mansio/mansio.conf"), ("mansio@.service", "/etc/mansio/%i/mansio.conf")):
+    for unit, options in (("mansio.service", "--config /etc/mansio/mansio.conf"), ("mansio@.service", "--instance %i")):
         text = place(installed, "lib/systemd/system/" + unit).read_text()
-        assert f"\nExecStart={sbin}/mansiod --config {config}\n" in text
+        assert f"\nExecStart={sbin}/mansiod {options}\n" in text
 
 
 def test_a_configuration_that_is_there_is_left_alone(tmp_path):

@@ -228,6 +228,8 @@ def test_s011_the_parameter_auth_makes_no_lines(make_house, logged_in):
                 client.command("RSET")
     assert accepted >= 2
     house.wait_mail(accepted, "alice")
+    if not logged_in:
+        house.wait_idle()
     before = sorted(entry["id"] for entry in house.queue())
     house.stop()
     assert not re.search(r"^X", house.log(), re.M)

@@ -4,6 +4,7 @@ import codecs
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 
@@ -239,6 +240,34 @@ def test_each_of_several_messages_is_durable_before_its_250(traced):
         first = records_of(calls, id, ["settled", "done"])[0]
         assert any(synced_between(calls, str(daemon.mansio.mail / user / "new"), r.end, first.begin)
                    for user in ("bob", "alice") for r in calls if r.name == "renameat2" and id in r.path and f"/{user}/new/" in r.path)
+
+
+@with_trace
+def test_deliveries_that_come_together_share_syncs_and_are_durable_before_they_are_done(traced):
+    daemon = traced()
+    daemon.send(["bob@ex.test"])
+    daemon.mansio.wait_mail(1)
+    agents = [pid for title, pid in daemon.mansio.children().items() if "deliver" in title and "users" not in title]
+    for pid in agents:
+        os.kill(pid, signal.SIGSTOP)
+    ids = daemon.send(["bob@ex.test"], count=20)      # all of them wait for one agent now
+    for pid in agents:
+        os.kill(pid, signal.SIGCONT)
+    for id in ids:
+        daemon.mansio.wait_log(f"{id} Completed")
+    calls = daemon.calls()
+    new = str(daemon.mansio.mail / "bob" / "new")
+    renames = []
+    for id in ids:
+        [rename] = [c for c in calls if c.name == "renameat2" and id in c.path and f"{new}/" in c.path]
+        [done] = records_of(calls, id, ["done"])
+        writes = [c for c in calls if c.name in WRITES and c.path == rename.names()[0]]
+        assert writes and all(synced_between(calls, rename.names()[0], w.end, rename.begin) for w in writes)
+        assert synced_between(calls, new, rename.end, done.begin)
+        renames.append(rename)
+    assert [r.begin for r in renames] == sorted(r.begin for r in renames), "in the order in which they came"
+    syncs = [c for c in calls if c.name in SYNCS and c.path == new and c.begin > renames[0].begin]
+    assert len(syncs) == 1, "new/ is synced once for all of them"
 
 
 @with_trace

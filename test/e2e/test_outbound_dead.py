@@ -48,7 +48,7 @@ def test_the_back_off_survives_a_restart(internet):
     [sink] = internet.site("dead.test", "127.0.0.3", script={"GREETING": DROP})
     mansio = internet.start(retry="1h for 4d", limits="messages_per_connection = 100000;")
     fill(mansio, "dead.test", 200)
-    wait_for(lambda: (mansio.directory / "spool" / "destinations").exists(), what="the file of destinations")
+    wait_for(lambda: (mansio.directory / "spool" / "state" / "destinations").exists(), what="the file of destinations")
     assert len(sink.sessions) == 1
     mansio.stop()
     mansio.start()

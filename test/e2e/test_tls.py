@@ -91,8 +91,8 @@ def test_mail_by_starttls_is_delivered_and_the_log_tells_of_the_session(make_hou
         client.sendmail("me@b.test", ["bob@ex.test"], LETTER)
     [raw] = house.wait_mail(1)
     assert b"with ESMTPS id " in raw and raw.endswith(b"\n\nhello\n")
-    assert re.search(r" <= me@b\.test H=\(client\.test\) \[127\.0\.0\.1\]:\d+ I=\S+ P=esmtps X=TLS1\.3:\S*AES_256_GCM_SHA384:256 "
-                     r"SNI=mx\.ex\.test S=", house.log()), house.log()
+    house.wait_log(r" <= me@b\.test H=\(client\.test\) \[127\.0\.0\.1\]:\d+ I=\S+ P=esmtps X=TLS1\.3:\S*AES_256_GCM_SHA384:256 "
+                   r"SNI=mx\.ex\.test S=")
 
 
 def test_implicit_tls_greets_inside_and_answers_clear_text_with_nothing(make_house, authority):

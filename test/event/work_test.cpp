@@ -7,7 +7,6 @@
 #include <csignal>
 
 #include "event/packet_socket.hpp"
-#include "event/process.hpp"
 #include "event/signals.hpp"
 #include "event/threads.hpp"
 #include "event/timer.hpp"
@@ -21,14 +20,6 @@ Task<> add_on_threads(Threads* threads, std::atomic<int>* sum, int value) {
   co_await threads->run(work);
 }
 
-Task<> run_process(Loop* loop, std::vector<std::string> words, Process::Exit* exit, bool* started) {
-  std::vector<std::string> environment;
-  auto process = Process::start(*loop, words, environment, -1, -1, -1);
-  *started = process.has_value();
-  if (!process) co_return;
-  *exit = co_await process->wait();
-}
-
 }  // namespace
 
 TEST_CASE("a thousand jobs on four threads all come back") {
@@ -39,26 +30,6 @@ TEST_CASE("a thousand jobs on four threads all come back") {
   on.loop.run();
   CHECK(sum == 500500);
   CHECK(on.scope.running() == 0);
-}
-
-TEST_CASE("a child's exit status and signal come back") {
-  OnLoop on;
-  Process::Exit exit;
-  bool started = false;
-  on.run(run_process(&on.loop, {"/bin/sh", "-c", "exit 75"}, &exit, &started));
-  CHECK(started);
-  CHECK(exit.status == 75);
-  CHECK(exit.signal == 0);
-  on.run(run_process(&on.loop, {"/bin/sh", "-c", "kill -TERM $$"}, &exit, &started));
-  CHECK(exit.signal == SIGTERM);
-}
-
-TEST_CASE("a program that isn't there is an error") {
-  OnLoop on;
-  Process::Exit exit;
-  bool started = true;
-  on.run(run_process(&on.loop, {"/nonexistent/program"}, &exit, &started));
-  CHECK_FALSE(started);
 }
 
 TEST_CASE("signals arrive on the loop") {

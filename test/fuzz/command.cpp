@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "fuzz/targets.hpp"
+#include "smtp/masking.hpp"
 #include "smtp/reply.hpp"
 
 void fuzz::command(std::string_view input) {
@@ -23,4 +24,14 @@ void fuzz::command(std::string_view input) {
       require(!rcpt->path || smtputf8 || !rcpt->path->needs_smtputf8(), "non-ASCII needs SMTPUTF8");
     }
   }
+}
+
+// Nothing after AUTH's mechanism is ever shown.
+void fuzz::masking(std::string_view input) {
+  using namespace mansio;
+  std::string line = "AUTH PLAIN " + std::string(input);
+  require(smtp::masked_command(line) == (trim(input).empty() ? "AUTH PLAIN" : "AUTH PLAIN ***"), "what may be a password is left out");
+  if (!istarts_with(trim(input), "AUTH")) require(smtp::masked_command(input) == input, "other lines are as they are");
+  require(smtp::masked_input("NOOP\r\n" + line) == "NOOP\r\nAUTH***", "and all that follows it");
+  require(smtp::masked_command(input).size() <= input.size() + 4 + 3, "no more is shown than there is");
 }

@@ -1,26 +1,28 @@
-// Entry for clang's libFuzzer: FUZZ_TARGET names the parser. Built by the fuzzing script, not by default.
+// Entry for clang's libFuzzer: FUZZ_TARGET names the target; without it the names of all are printed. Built by ./dev fuzz, not by
+// default.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <string>
 
 #include "fuzz/targets.hpp"
 
+extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv);
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
-static const fuzz::Target& chosen() {
+namespace {
+const fuzz::Target* chosen = nullptr;
+}
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
   const char* name = std::getenv("FUZZ_TARGET");
-  for (const auto& target : fuzz::targets()) {
-    if (name != nullptr && target.name == name) return target;
-  }
-  std::fputs("set FUZZ_TARGET to one of:", stderr);
-  for (const auto& target : fuzz::targets()) std::fprintf(stderr, " %s", std::string(target.name).c_str());
-  std::fputc('\n', stderr);
-  std::exit(64);
+  chosen = name != nullptr ? fuzz::find_target(name) : nullptr;
+  if (chosen != nullptr) return 0;
+  for (const auto& target : fuzz::targets()) std::printf("%.*s\n", static_cast<int>(target.name.size()), target.name.data());
+  std::fflush(stdout);
+  std::_Exit(0);      // libFuzzer takes exit() for a finding
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const fuzz::Target& target = chosen();
-  target.run({reinterpret_cast<const char*>(data), size});
+  fuzz::run(*chosen, {reinterpret_cast<const char*>(data), size});
   return 0;
 }

@@ -31,6 +31,7 @@ struct TextBound {
   void operator()(log::Completed& e) const { cut(e.queue_time); }
   void operator()(log::Rejection& e) const { e.recipients = e.headers = {}; }
   void operator()(log::ConnectionTrouble& e) const { cut(e.duration); }
+  void operator()(log::Connection& e) const { cut(e.duration); }
   void operator()(log::AuthFailure& e) const { std::replace(e.mechanism.begin(), e.mechanism.end(), '-', '_'); }
   void operator()(log::Notice& e) const { e.panic = false; }
 };
@@ -48,7 +49,7 @@ class Maker {
   explicit Maker(unsigned seed) : random_(seed) {}
 
   log::Event event() {
-    switch (pick(9)) {
+    switch (pick(10)) {
       case 0: return arrival();
       case 1: return delivery();
       case 2: return log::Deferral{id(), text(1), text(), text(), text(), static_cast<int>(pick(200)) - 100, text(), remote(pick(2) == 0)};
@@ -57,6 +58,7 @@ class Maker {
       case 5: return rejection();
       case 6: return trouble();
       case 7: return log::AuthFailure{"PLAIN", remote(true), text()};
+      case 8: return smtp_connection();
       default: return log::Notice{pick(2) == 0 ? id() : "", "mansio " + text(), pick(2) == 0};
     }
   }
@@ -123,6 +125,14 @@ class Maker {
     if (out.stage == Stage::other) out.argument = "VRFY";
     return out;
   }
+  log::Event smtp_connection() {
+    using What = log::Connection::What;
+    log::Connection out{.what = What(pick(4)), .host = remote(true), .local_address = pick(2) == 0 ? "192.0.2.7" : "", .local_port = 25};
+    if (out.local_address.empty()) out.local_port = 0;
+    if (out.what == What::begun) out.count = pick(1000);
+    else out.duration = time().value_or(Duration(7));
+    return out;
+  }
   log::Event trouble() {
     using Kind = log::ConnectionTrouble::Kind;
     log::ConnectionTrouble out{.kind = Kind(pick(13)), .host = remote(true)};
@@ -182,6 +192,16 @@ TEST_CASE("every event comes back from its text line and its JSON object, whatev
     REQUIRE(back);
     REQUIRE(back->time == some_time);
     REQUIRE(log::format_json(back->event, some_time, true) == object);
+  }
+}
+
+TEST_CASE("the text of a deferral without a host may end like a host") {
+  LineParser parser;
+  for (std::string text : {"x H=x [192.0.2.9]:7", "H=a [192.0.2.1] H=x [192.0.2.9]", " H=x [192.0.2.9]", "x H=x (h) [2001:db8::1]:4025"}) {
+    log::Event event = log::Deferral{"1tBx6K-000004-AA", "a@b.test", "", "", "", -99, text, {}};
+    auto record = parser.parse(log::format_text(event, some_time));
+    REQUIRE(record);
+    CHECK(log::format_json(record->event, some_time) == log::format_json(event, some_time));
   }
 }
 

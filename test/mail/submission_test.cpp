@@ -134,6 +134,9 @@ TEST_CASE("domains below those of masquerade become them, in senders and recipie
     {"From: bob@dept.example.org\r\n", "From: bob@dept.example.org\r\n"},
     {"From: bob@notexample.org\r\n", "From: bob@notexample.org\r\n"},
     {"From: bob@Example.org\r\n", "From: bob@Example.org\r\n"},
+    {"From: App <app@SERVER1>\r\n", "From: App <app@dept.example.org>\r\n"},
+    {"From: app@localhost\r\n", "From: app@dept.example.org\r\n"},
+    {"From: app@[192.0.2.1]\r\n", "From: app@[192.0.2.1]\r\n"},
     {"From: bob@m\xc3\xbcll.b\xc3\xbc" "cher.example\r\n", "From: bob@xn--bcher-kva.example\r\n"},
     {"From: x@y.test\r\nSender: a@h.example.org\r\nReply-To: a @ h . example . org\r\nTo: b, c@h.example.org\r\n",
      "From: x@y.test\r\nSender: a@example.org\r\nReply-To: a @ example.org\r\nTo: b@example.org, c@example.org\r\n"},
@@ -147,6 +150,9 @@ TEST_CASE("domains below those of masquerade become them, in senders and recipie
   CHECK(masqueraded(*Address::parse("\"a b\"@x.example.org"), facts.masquerade)->text() == "\"a b\"@example.org");
   CHECK_FALSE(masqueraded(*Address::parse("a@example.org"), facts.masquerade));
   CHECK_FALSE(masqueraded(*Address::parse("a@[192.0.2.1]"), facts.masquerade));
+  CHECK(masqueraded(*Address::parse("a@server1"), facts.masquerade)->text() == "a@dept.example.org");
+  CHECK_FALSE(masqueraded(*Address::parse("a@server1"), {"server1"}));
+  CHECK_FALSE(masqueraded(*Address::parse("a@server1"), {}));
 }
 
 TEST_CASE("Sender tells who logged in where From does not (RFC 6409 §8.1)") {

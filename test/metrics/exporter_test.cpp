@@ -45,10 +45,15 @@ UniqueFd connect_to(std::uint16_t port) {
   return fd;
 }
 
+event::Task<std::string> exporter_page() {
+  std::string out = "page\n";
+  co_return out;
+}
+
 struct House {
   event::Loop loop;
   event::Scope scope{[](std::exception_ptr e) { std::rethrow_exception(e); }};
-  Exporter exporter{loop, scope, [] { return std::string("page\n"); }};
+  Exporter exporter{loop, scope, [] { return exporter_page(); }};
   std::string answer;
 
   event::Task<> ask(std::uint16_t port, std::string request) {

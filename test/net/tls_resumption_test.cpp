@@ -143,6 +143,27 @@ TEST_CASE("a client's certificate comes with its ticket") {
   CHECK(pair.server->info().subject == "CN=test");
 }
 
+TEST_CASE("who was given the same keys resumes what another began, and the newest of them seals") {
+  Resumption it;
+  auto others = make_tls_tickets();
+  std::string old(ticket_key_size, 'o'), fresh(ticket_key_size, 'f');
+  for (TlsTickets* each : {it.tickets.get(), others.get()}) {
+    take_ticket_key(*each, fresh, Duration(0));
+    take_ticket_key(*each, old, std::chrono::minutes(60));
+    take_ticket_key(*each, "too short", Duration(0));
+  }
+  CHECK(it.meet(it.server("relay 25")) == "full");
+  it.tickets = others;
+  CHECK(it.meet(it.server("relay 25")) == "resumed");
+  // Whoever has the newest alone opens what was sealed.
+  auto newest = make_tls_tickets();
+  take_ticket_key(*newest, fresh, Duration(0));
+  it.tickets = newest;
+  CHECK(it.meet(it.server("relay 25")) == "resumed");
+  it.tickets = make_tls_tickets();
+  CHECK(it.meet(it.server("relay 25")) == "full");
+}
+
 TEST_CASE("the keys change every hour, and the old ones are good for as long as their tickets") {
   MonotonicTime now{};
   Resumption it;

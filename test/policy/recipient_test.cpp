@@ -4,31 +4,37 @@
 
 namespace mansio::policy {
 
+using config::Match;
+
 TEST_CASE("who may send to whom") {
   struct Case {
     const char* name;
     Standing standing;
     Status why;
-    bool client_may_relay;
+    config::Match client_may_relay;
     const char* line;
     const char* reason;
     const char* rule;
   };
   const Case cases[] = {
-      {"a mailbox of ours, for anybody", Standing::deliverable, Status(), false, "250 2.1.5 OK", "", "ours"},
-      {"a relay_to domain, for anybody", Standing::relay_domain, Status(), false, "250 2.1.5 OK", "", "relay_to"},
-      {"anywhere, for a client that may relay", Standing::elsewhere, Status(), true, "250 2.1.5 OK", "", "may_relay"},
-      {"anywhere, for a stranger", Standing::elsewhere, Status(), false,
-       "550 5.7.1 relaying denied: this server does not pass mail on to that domain for you", "relay not permitted", "no_relay"},
-      {"an unknown user, also for a client that may relay", Standing::refused, Status(550, 1, 1, "no such user"), true,
+      {"a mailbox of ours, for anybody", Standing::deliverable, Status(), Match::no, "250 2.1.5 OK", "", "ours"},
+      {"a relay_to domain, for anybody", Standing::relay_domain, Status(), Match::no, "250 2.1.5 OK", "", "relay_to"},
+      {"anywhere, for a client that may relay", Standing::elsewhere, Status(), Match::yes, "250 2.1.5 OK", "", "may_relay"},
+      {"anywhere, for a stranger", Standing::elsewhere, Status(), Match::no,
+       "550 5.7.1 relaying denied: ask the administrator of this server to add 192.0.2.7 to relay_from", "relay not permitted", "no_relay"},
+      {"anywhere, for a client whose name can't be had now", Standing::elsewhere, Status(), Match::unsure,
+       "451 4.7.1 whether 192.0.2.7 may send to other domains can't be told now, for its name is not known: try again later", "client name not known", "relay_unsure"},
+      {"a mailbox of ours, for a client whose name can't be had now", Standing::deliverable, Status(), Match::unsure, "250 2.1.5 OK", "", "ours"},
+      {"an unknown user, also for a client that may relay", Standing::refused, Status(550, 1, 1, "no such user"), Match::yes,
        "550 5.1.1 no such user", "Unknown user", "no_such_user"},
-      {"a user of whom nothing is known for the moment", Standing::unknown, Status(451, 3, 0, "ask later"), true,
+      {"a user of whom nothing is known for the moment", Standing::unknown, Status(451, 3, 0, "ask later"), Match::yes,
        "451 4.3.0 ask later", "Unrouteable address", "not_known"},
   };
   for (const Case& one : cases) {
     INFO(one.name);
     RecipientFacts facts(one.standing, one.why);
     facts.client_may_relay = one.client_may_relay;
+    facts.client = "192.0.2.7";
     Verdict verdict = judge_recipient(facts);
     CHECK(verdict.status.line() == one.line);
     CHECK(std::string(verdict.reason) == one.reason);
@@ -44,7 +50,27 @@ TEST_CASE("what the router says becomes a fact for the checks") {
     RecipientFacts facts = facts_of(route::Verdict(one.standing, one.status));
     CHECK(facts.standing == one.want);
     CHECK(facts.why.line() == one.status.line());
-    CHECK_FALSE(facts.client_may_relay);
+    CHECK(facts.client_may_relay == Match::no);
+  }
+}
+
+TEST_CASE("who may not relay is told what to do, in one line that fits RFC 5321") {
+  struct Case {
+    const char* client;
+    bool log_in_offered, relay_denied;
+    const char* line;
+  };
+  for (const Case& one : {Case{"192.0.2.7", false, false, "550 5.7.1 relaying denied: ask the administrator of this server to add 192.0.2.7 to relay_from"},
+                          Case{"192.0.2.7", true, false, "550 5.7.1 relaying denied: log in first, or ask the administrator of this server to add 192.0.2.7 to relay_from"},
+                          Case{"2001:db8::1", false, true, "550 5.7.1 relaying denied: ask the administrator of this server to take 2001:db8::1 out of relay_deny"},
+                          Case{"", true, false, "550 5.7.1 relaying denied: log in first, or ask the administrator of this server to add this client to relay_from"}}) {
+    RecipientFacts facts(Standing::elsewhere, Status());
+    facts.client = one.client;
+    facts.log_in_offered = one.log_in_offered;
+    facts.relay_denied = one.relay_denied;
+    std::string line = judge_recipient(facts).status.line();
+    CHECK(line == one.line);
+    CHECK(line.size() <= 510);
   }
 }
 

@@ -24,9 +24,9 @@ config::Config report_config() {
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 Report report_of(const spool::Message& message, std::vector<Reported> recipients, const config::Config& config = report_config()) {
+  for (Reported& each : recipients) each.expires = each.expires.value_or(letter_time + std::chrono::hours(96));
   auto original = read_original(message, 64 << 10, recipients[0].action);
-  return make_report(message, recipients, std::move(original), config, "2@mx.ex.test", letter_time + std::chrono::hours(2),
-                     letter_time + std::chrono::hours(96));
+  return make_report(message, recipients, std::move(original), config, "2@mx.ex.test", letter_time + std::chrono::hours(2));
 }
 
 }  // namespace
@@ -170,6 +170,6 @@ TEST_CASE("templates come from a directory; a mistake is told and the built-in t
                               "{postmaster} {recipients}; the built-in text is used");
   Letter letter("A: b\r\n\r\nx\r\n", {"bob@far.test"});
   Report report = make_report(letter.message, {Reported(0, DsnAction::failed, Status(550, "no"))}, Original(), report_config(), "2@x", letter_time,
-                              std::nullopt, loaded.templates);
+                              loaded.templates);
   CHECK(contains(report.content, "Subject: Pech\r\n"));
 }

@@ -78,14 +78,4 @@ TEST_CASE("a long schedule of short steps is answered at once") {
   CHECK(*next == noon + 29 * 24h + 1s);
 }
 
-TEST_CASE("the first rule whose domains match is a recipient's") {
-  std::vector<config::RetryRule> rules(2);
-  rules[0].domains = {"*.slow.example"};
-  rules[1].domains = {"*"};
-  CHECK(rule_for(rules, "a.slow.example") == &rules[0]);
-  CHECK(rule_for(rules, "other.example") == &rules[1]);
-  rules.pop_back();
-  CHECK(rule_for(rules, "other.example") == nullptr);
-}
-
 }  // namespace mansio::queue

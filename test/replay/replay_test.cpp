@@ -10,7 +10,7 @@ std::shared_ptr<route::Tables> tables_of(route::House& house, const std::string&
   house.router(aliases);
   auto copy = std::make_shared<route::Tables>(*house.tables);
   copy->config = std::make_shared<config::Config>(*house.config);
-  copy->relay_from = config::NetworkList(house.config->relay_from);
+  copy->clients.relay = config::ClientPolicy(config::ClientList(house.config->relay_from), config::ClientList());
   return copy;
 }
 

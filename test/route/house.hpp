@@ -2,6 +2,7 @@
 #pragma once
 #include <catch2/catch.hpp>
 
+#include "event/run_ready.hpp"
 #include "route/router.hpp"
 
 namespace mansio::route {
@@ -31,20 +32,6 @@ class Users final : public UserDirectory {
   std::map<std::string, User> users;
   int asked = 0;
 };
-
-template <class T>
-event::Task<> keep(event::Task<T> task, std::optional<T>* out) {
-  out->emplace(co_await task);
-}
-
-// Everything here is ready at once: one resume runs a task to its end.
-template <class T>
-T run(event::Task<T> task) {
-  std::optional<T> out;
-  auto keeper = keep(std::move(task), &out);
-  REQUIRE_FALSE(keeper.await_suspend(std::noop_coroutine()));
-  return std::move(*out);
-}
 
 inline mail::Address address(const std::string& text) { return mail::Address::parse(text).value(); }
 

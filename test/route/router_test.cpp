@@ -23,7 +23,7 @@ std::string describe(const Destination& d) {
 }
 
 std::vector<std::string> resolve(Router& router, const std::string& recipient, const std::string& sender = "me@x.test") {
-  auto resolution = run(router.resolve(address(recipient), sender));
+  auto resolution = event::run_ready(router.resolve(address(recipient), sender));
   std::vector<std::string> out;
   for (const auto& d : resolution.destinations) out.push_back(describe(d));
   for (const auto& r : resolution.refusals) out.push_back(r.status.line());
@@ -31,7 +31,7 @@ std::vector<std::string> resolve(Router& router, const std::string& recipient, c
 }
 
 std::string verify(Router& router, const std::string& recipient, const std::string& sender = "me@x.test") {
-  auto verdict = run(router.verify(address(recipient), sender));
+  auto verdict = event::run_ready(router.verify(address(recipient), sender));
   switch (verdict.standing) {
     case Standing::local: return "local";
     case Standing::relay: return "relay";
@@ -77,6 +77,12 @@ TEST_CASE("a local user's mail goes to the mailbox of the route, with the user's
   CHECK(resolve(router, "\"|/bin/sh\"@example.org") == Strings{nobody});
   CHECK(resolve(router, "\":include:/etc/shadow\"@example.org") == Strings{nobody});
   CHECK(resolve(router, "slow@example.org") == Strings{"451 4.3.0 the user can't be looked up at the moment"});
+}
+
+TEST_CASE("each receiver of a drop directory counts, though the place is one") {
+  House house;
+  auto router = house.router("both: b@drop.test, a@branch.test, b@drop.test\n");
+  CHECK(resolve(router, "both@example.org") == Strings{"b@drop.test drop /srv/drop", "a@branch.test drop /srv/drop"});
 }
 
 TEST_CASE("virtual users, lists, drops and remote domains go where their route says") {
@@ -222,7 +228,7 @@ TEST_CASE("while a table can't be read, no is not believed") {
 TEST_CASE("a program of an alias knows who wrote to whom, and a user is asked for once a recipient") {
   House house;
   auto router = house.router("run: |/bin/x\nmany: bob, bob@example.net, bob+1, bob+2\n");
-  auto resolution = run(router.resolve(address("run@example.net"), std::string("me@x.test")));
+  auto resolution = event::run_ready(router.resolve(address("run@example.net"), std::string("me@x.test")));
   REQUIRE(resolution.destinations.size() == 1);
   CHECK(resolution.destinations[0].environment == Strings{"SENDER=me@x.test", "RECIPIENT=run@example.org", "ORIGINAL_RECIPIENT=run@example.net", "LOCAL=run", "DOMAIN=example.org", "DETAIL="});
   house.users.asked = 0;
@@ -325,7 +331,7 @@ TEST_CASE("without a local domain an own literal stays one, and nothing is made 
 TEST_CASE("recipients at one remote domain stay apart, and their local parts keep their case") {
   House house;
   auto router = house.router("two: A@far.test, a@far.test, A@far.test");
-  auto resolution = run(router.resolve(address("two@example.org"), "me@x.test"));
+  auto resolution = event::run_ready(router.resolve(address("two@example.org"), "me@x.test"));
   REQUIRE(resolution.destinations.size() == 2);
   CHECK(resolution.destinations[0].key() == "remote everywhere A@far.test");
   CHECK(resolution.destinations[1].key() == "remote everywhere a@far.test");

@@ -26,8 +26,8 @@ std::vector<std::string> tree(House& house, const std::string& aliases, const st
   house.config->aliases = "/a";
   auto router = house.router(aliases);
   std::vector<Step> steps;
-  auto explained = run(router.explain(address(recipient), "me@x.test", &steps));
-  auto resolved = run(router.resolve(address(recipient), "me@x.test"));
+  auto explained = event::run_ready(router.explain(address(recipient), "me@x.test", &steps));
+  auto resolved = event::run_ready(router.resolve(address(recipient), "me@x.test"));
   REQUIRE(explained.destinations.size() == resolved.destinations.size());
   for (std::size_t i = 0; i < resolved.destinations.size(); ++i) CHECK(explained.destinations[i].key() == resolved.destinations[i].key());
   REQUIRE(explained.refusals.size() == resolved.refusals.size());
@@ -110,9 +110,9 @@ TEST_CASE("the entry of a list that matches is found, also when it is a look-up"
   places.add("relay_from[2]", {"/m.conf", 3});
   config.places = std::make_shared<const config::Places>(std::move(places));
   std::vector<std::string> networks{"192.0.2.0/24", "file:/more", "::1"};
-  CHECK(place_of_network(config, "relay_from", networks, "192.0.2.9") == "/m.conf:1");
-  CHECK(place_of_network(config, "relay_from", networks, "::1") == "/m.conf:3");
-  CHECK(place_of_network(config, "relay_from", networks, "198.51.100.1") == "/m.conf:2 (file:/more)");
+  CHECK(place_of_client(config, "relay_from", networks, "192.0.2.9", config::ClientName(config::ClientName::State::known)) == "/m.conf:1");
+  CHECK(place_of_client(config, "relay_from", networks, "::1", config::ClientName(config::ClientName::State::known)) == "/m.conf:3");
+  CHECK(place_of_client(config, "relay_from", networks, "198.51.100.1", config::ClientName(config::ClientName::State::known)) == "/m.conf:2 (file:/more)");
   CHECK(place_of_domain(config, "domains.relay_to", {"*.b.test"}, "x.b.test") == "default");
   CHECK(place_of_domain(config, "domains.relay_to", {}, "x.b.test").empty());
 }

@@ -47,10 +47,10 @@ TEST_CASE("tables are read with their lists, includes and users, and mistakes ar
   config->relay_from = {"192.0.2.0/24", "file:" + folder.write("friends", "# friends\n198.51.100.7\nno network\n2001:db8::/32\n")};
   auto tables = load_tables(config, own());
   CHECK(tables->trouble.empty());
-  CHECK(tables->relay_from.matches("192.0.2.9"));
-  CHECK(tables->relay_from.matches("198.51.100.7"));
-  CHECK(tables->relay_from.matches("2001:db8::1"));
-  CHECK_FALSE(tables->relay_from.matches("198.51.100.8"));
+  CHECK(tables->clients.relay.allow().matches("192.0.2.9"));
+  CHECK(tables->clients.relay.allow().matches("198.51.100.7"));
+  CHECK(tables->clients.relay.allow().matches("2001:db8::1"));
+  CHECK_FALSE(tables->clients.relay.allow().matches("198.51.100.8"));
   CHECK(tables->local.matches("xn--bcher-kva.example"));
   CHECK(tables->local.matches("a.sub.example"));
   CHECK(tables->local.matches("example.org"));

@@ -10,7 +10,7 @@ inline std::string text_of(const Step& step) {
   if (auto* challenge = std::get_if<Challenge>(&step)) return "challenge " + challenge->data;
   if (auto* done = std::get_if<Done>(&step)) return "done " + done->user;
   if (auto* question = std::get_if<Question>(&step)) {
-    static constexpr const char* kinds[] = {"password ", "keys ", "token ", "certificate "};
+    static constexpr const char* kinds[] = {"password ", "keys ", "token ", "certificate ", "ticket "};
     std::string out = kinds[static_cast<int>(question->kind)] + question->user;
     return question->secret.empty() ? out : out + " " + std::string(question->secret.view());
   }

@@ -151,6 +151,17 @@ TEST_CASE("a leading From_ line is no part of the message") {
   CHECK(built.mbox_sender == "ann@x.example");
 }
 
+TEST_CASE("of two From_ lines the second is text, however the input is cut") {
+  std::string input = "From ann@x.example Tue Nov 14 2023\nFrom bob@x.example Wed Nov 15 2023\n" + whole + "\nhi\n";
+  Built uncut = build(input);
+  CHECK(uncut.content.ends_with("\r\n\r\nFrom bob@x.example Wed Nov 15 2023\r\n" + whole + "\r\nhi\r\n"));
+  for (std::size_t piece : {1, 2, 5, 35, 36, 37, 50}) {
+    Built cut = build(input, defaults(), piece);
+    CHECK(cut.content == uncut.content);
+    CHECK(cut.mbox_sender == "ann@x.example");
+  }
+}
+
 TEST_CASE("8-bit content is noticed") {
   CHECK_FALSE(build(whole + "\nabc").eight_bit);
   CHECK(build(whole + "\n\xc3\xbc").eight_bit);

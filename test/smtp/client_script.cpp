@@ -53,6 +53,7 @@ class ClientScriptReader {
 
   void note(std::string_view text) {
     if (text.starts_with("lmtp")) options().lmtp = true;
+    if (text.starts_with("helo")) options().plain_helo = true;
     if (text.starts_with("cut: whole")) script_.only_whole = true;
     if (text.starts_with("name: ")) options().helo_name = unescape(text.substr(6));
     if (text.starts_with("user: ")) script_.credentials.user = unescape(text.substr(6));

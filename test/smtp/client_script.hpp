@@ -2,6 +2,7 @@
 // the name says it; lines:
 //
 //   # comment        # lmtp: the session says LHLO        # timeouts: mail=50 data_end=50     ms; 5 s where not given
+//   # helo: HELO is said at once
 //   # name: other    the EHLO name, client.test where not given        # cut: whole           not run one octet a write
 //   # tls: offered | required | implicit              # verify: server.test     the certificate must have this name
 //   # user: name     # password: x    # token: x      what to log in with          # unverified: also without a verified certificate
@@ -22,7 +23,7 @@
 //     = 250 2.0.0 words @stage       of each recipient, in order: how it begins, and where it was decided
 //     flags: reusable unknown host_trouble          exactly these; "reusable" where not given
 //   start= 250 words @hello          how the start went; it is ok where not given
-//   after= auth=PLAIN:name tls=TLS1.3 tls_failed login_refused      of the session after the start: exactly these, "" not given
+//   after= auth=PLAIN:name tls=TLS1.3 tls_failed login_refused lost_at_ehlo      of the session after the start: exactly these, "" not given
 //   quit             after the last transaction
 //
 // Escapes: \r \n \t \0 \xHH \\ .

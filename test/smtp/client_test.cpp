@@ -103,6 +103,7 @@ class ClientPlay {
     if (session_->tls() != nullptr) after += " tls=" + session_->tls()->version;
     if (session_->tls_failed()) after += " tls_failed";
     if (session_->login_refused()) after += " login_refused";
+    if (session_->lost_at_ehlo()) after += " lost_at_ehlo";
     if (trim(after) != script_.after) wrong_ += fmt::format("after the start:{}, not {}; ", after, script_.after);
   }
 

@@ -174,7 +174,15 @@ TEST_CASE("commands without arguments refuse one, others need one") {
   }
   CHECK(take<TextArguments>("NOOP any thing").text == "any thing");
   CHECK(take<TextArguments>("HELP").text.empty());
-  CHECK(take<TextArguments>("ETRN #',1); DROP").text == "#',1); DROP");
+  auto queue = take<EtrnArguments>("ETRN #',1); DROP");
+  CHECK(queue.text == "#',1); DROP");
+  CHECK(queue.node == EtrnArguments::Node::queue);
+  auto below = take<EtrnArguments>("etrn @Ex.Test");
+  CHECK(below.node == EtrnArguments::Node::below);
+  CHECK(below.name == "ex.test");
+  CHECK(below.text == "@Ex.Test");
+  CHECK(take<AtrnArguments>("ATRN").domains.empty());
+  CHECK(take<AtrnArguments>("ATRN a.test, B.test").domains == std::vector<std::string>{"a.test", "b.test"});
   auto a = take<AuthArguments>("auth plain =");
   CHECK(a.mechanism == "PLAIN");
   REQUIRE(a.initial);

@@ -104,6 +104,24 @@ void MailBox::reset(const Status*) {
   from_.clear();
 }
 
+event::Task<Status> MailBox::start_queue(EtrnArguments arguments) {
+  events.push_back("etrn " + arguments.name);
+  bool all = arguments.node == EtrnArguments::Node::queue;
+  if (all) co_return Status(458, 3, 3, "Unable to queue messages for node " + arguments.text);
+  if (arguments.name == "empty.test") co_return Status(251, 0, 0, "OK, no messages waiting for node " + arguments.text);
+  if (arguments.name != "held.test") co_return Status(459, 7, 1, "Node " + arguments.text + " not allowed: not held");
+  co_return Status(253, 0, 0, "OK, 2 pending messages for node " + arguments.text + " started");
+}
+
+event::Task<Status> MailBox::turn_round(std::vector<std::string> domains) {
+  std::string wanted;
+  for (const std::string& domain : domains) wanted += " " + domain;
+  events.push_back("atrn" + wanted);
+  if (wanted == " empty.test") co_return Status(453, 2, 0, "You have no mail");
+  if (!wanted.empty() && wanted != " held.test") co_return Status(450, 7, 1, "ATRN request refused");
+  co_return Status(250, 0, 0, "OK now reversing the connection");
+}
+
 event::Task<Status> MailBox::verify(std::string) { co_return Status(252, 1, 5, "will try"); }
 
 void MailBox::secured(const net::TlsInfo& info) {

@@ -3,7 +3,8 @@
 // else is relayed. Content with "X-Refuse:" is refused at its end; "X-Full:" meets a full disk. The client named
 // refused.test is not liked, nor the senders refused@, later@, and nodata@ before its data. Who may log in: alice and bob
 // with the password "opensesame"; carol, with the same, is refused when she has shown it, and for dave the back end does
-// not work. The token "opensesame" is alice's, and whoever shows a certificate may be alice.
+// not work. The token "opensesame" is alice's, and whoever shows a certificate may be alice. Two messages wait for held.test, and
+// none for empty.test; no other domain is asked for by ETRN, or given by ATRN.
 #pragma once
 #include <optional>
 #include <string>
@@ -42,6 +43,8 @@ class MailBox final : public Handler {
   event::Task<Status> authenticated(std::string_view mechanism, std::string user) override;
   event::Task<> auth_failed(std::string_view mechanism, sasl::Failed failure) override;
   event::Task<Status> verify(std::string text) override;
+  event::Task<Status> start_queue(EtrnArguments arguments) override;
+  event::Task<Status> turn_round(std::vector<std::string> domains) override;
   void trouble(Trouble kind, std::string_view command, std::string_view text) override;
 
  private:

@@ -70,6 +70,8 @@ void read_precondition(Script& script, std::string_view line) {
   if (key == "tls") script.options.tls = tls_use(value);
   if (key == "certificate") (value == "client" ? script.client_certificate : script.certificate) = value == "client";
   if (key == "auth_required") script.options.auth_required = true;
+  if (key == "etrn") script.options.etrn = true;
+  if (key == "odmr") script.options.odmr = true;
   if (key == "auth_in_clear") script.options.auth_in_clear = true;
   if (key == "auth") {
     for (auto each : split(value, ' ')) script.options.mechanisms.emplace_back(each);

@@ -4,6 +4,7 @@
 //   # greeting: 554 no                   what the handler says first     # bare_newline: normalize
 //   # tls: offered                       or required, implicit           # certificate: none       the server has none; client: the client has one
 //   # auth: PLAIN LOGIN                  mechanisms                      # auth_required: yes      # auth_in_clear: yes
+//   # etrn: yes    # odmr: yes           what is offered
 //   # cut: whole                         not run one octet a write       # anything else is a comment
 //   B: raw        sent before the session begins
 //   C: line       sent with CRLF            C< raw        sent as it is        C*N raw   sent N times

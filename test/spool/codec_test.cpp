@@ -155,6 +155,38 @@ TEST_CASE("progress reads back, whatever a peer said") {
   CHECK_FALSE(back->finished());
 }
 
+TEST_CASE("progress keeps whose sender was told, and by which route who waits") {
+  Progress progress(3);
+  for (auto& recipient : progress.recipients) recipient.last = Status(450, 4, 2, "later");
+  progress.recipients[1].warned = true;
+  progress.recipients[1].route = "a route";
+  progress.recipients[1].domain = "far.test";
+  progress.recipients[2].route = std::string(300, 'r');
+  progress.recipients[2].domain = "x";
+  auto text = format_progress(progress);
+  CHECK(text.find("warned 1\n") != std::string::npos);
+  CHECK(text.find("way 1 a+20route far.test\n") != std::string::npos);
+  auto back = parse_progress(text, 3);
+  REQUIRE(back.has_value());
+  CHECK_FALSE(back->delay_warned);
+  CHECK_FALSE(back->recipients[0].warned);
+  CHECK(back->recipients[1].warned);
+  CHECK(back->recipients[0].route.empty());
+  CHECK(back->recipients[1].route == "a route");
+  CHECK(back->recipients[1].domain == "far.test");
+  CHECK(back->recipients[2].route == std::string(255, 'r'));
+  // As it was written before it was known of each, and when it is of all.
+  progress.delay_warned = true;
+  back = parse_progress(format_progress(progress), 3);
+  REQUIRE(back.has_value());
+  CHECK(back->delay_warned);
+  CHECK(back->recipients[0].warned);
+  for (const char* bad : {"warned 3\n", "warned x\n", "way 0 a\n", "way 3 a b\n", "way 0  b\n", "way 0 a b c\n"}) {
+    INFO(bad);
+    CHECK_FALSE(parse_progress(bad, 3).has_value());
+  }
+}
+
 TEST_CASE("progress keeps who said it, at most 255 octets, and reads texts from before it did") {
   Progress progress(4);
   for (auto& recipient : progress.recipients) recipient.last = Status(450, 4, 2, "later");
@@ -190,7 +222,7 @@ TEST_CASE("a time before 1970 or past all years is written so that it can be rea
 }
 
 TEST_CASE("broken progress is an error") {
-  for (const char* bad : {"x\n", "attempts 1", "attempts x\n", "attempts 99999999999\n", "next 18446744073709551615\n", "next -1\n", "warned 1\n",
+  for (const char* bad : {"x\n", "attempts 1", "attempts x\n", "attempts 99999999999\n", "next 18446744073709551615\n", "next -1\n", "warned 2\n",
                           "recipient 2 waiting 450 4.0.0 x\n", "recipient 0 gone 450 4.0.0 x\n", "recipient 0 waiting 999 4.0.0 x\n",
                           "recipient 0 waiting 450 4.0 x\n", "recipient 0 waiting 450 4.1000.0 x\n", "recipient 0 waiting 450 4.0.0 +zz\n",
                           "recipient 0 waiting 450 4.0.0\n", "\n"}) {

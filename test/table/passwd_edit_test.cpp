@@ -32,6 +32,8 @@ TEST_CASE("a password is set, and nothing else changes by a byte") {
       {"bob@ex.test:1\nbob:2\n", "bob", "replaced bob|bob@ex.test:1\nbob:{X}y\n"},
       {"bob:1\n", "bob@other.test", "added bob@other.test|bob:1\nbob@other.test:{X}y::::::\n"},
       {"bobby:1\n", "bob", "added bob|bobby:1\nbob:{X}y::::::\n"},
+      {"bob:1:5:5:Bob\tB\n", "bob", "error"},                                      // a line that log-ins don't read
+      {"bob:1:5:5:Bob\tB\nbob:2\r\n", "bob", "replaced bob|bob:1:5:5:Bob\tB\nbob:{X}y\r\n"},
   };
   for (const auto& row : rows) {
     INFO(row.text << " / " << row.user);
@@ -46,6 +48,7 @@ TEST_CASE("a user is taken out with every line of the name") {
       {"bob:1\n#x\nBob:2\nbob@ex.test:3\n", "bob", "removed bob|#x\nbob@ex.test:3\n"},
       {"bob@ex.test:3", "bob", "removed bob@ex.test|"},
       {"a:1\nbob:2", "bob", "removed bob|a:1"},
+      {"a:1\nbob:2:\t\n", "bob", "removed bob|a:1\n"},
       {"a:1\n", "bob", "none |a:1\n"},
       {"", "bob", "none |"},
   };

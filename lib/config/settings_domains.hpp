@@ -1,0 +1,77 @@
+// Rows of the settings table: the smart host, and what is said for some domains; included by settings_table.hpp alone.
+#pragma once
+#include "config/settings_units.hpp"
+
+namespace mansio::config::rows {
+
+inline constexpr auto smart_host_rows = std::to_array<Setting>({
+  {.path = "smart_host", .type = Type::names, .fallback = "[ ]",
+   .doc = "The hosts that take mail for other domains: the hosts of each transport of kind \"smtp\" that has none. See HOSTS.",
+   .store = [](C& c, const V& v) { c.smart_host = v.names; }},
+  {.path = "direct_first", .type = Type::boolean, .fallback = "false",
+   .doc = "Whether the MX hosts of the domain are tried before smart_host.",
+   .store = [](C& c, const V& v) { c.direct_first = v.flag(); }},
+});
+
+inline constexpr auto domain_rows = std::to_array<Setting>({
+  {.path = "domain_settings[].domains", .type = Type::names, .required = true,
+   .doc = "The domains that the group is for. Patterns, see DOMAIN LISTS. The first group that matches counts; what it does "
+          "not say is as the transport has it. See DOMAINS WITH SETTINGS OF THEIR OWN.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().domains = v.names; }},
+  {.path = "domain_settings[].relay", .type = Type::boolean, .note = "as domains.relay_to says",
+   .doc = "Whether mail for them is accepted from everybody and passed on.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().relay = v.flag(); }},
+  {.path = "domain_settings[].hosts", .type = Type::names, .note = "as the transport has it",
+   .doc = "The hosts that take their mail, see HOSTS.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().hosts = v.names; }},
+  {.path = "domain_settings[].direct_first", .type = Type::boolean, .note = "as the transport has it",
+   .doc = "Whether their MX hosts are tried before the hosts.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().direct_first = v.flag(); }},
+  {.path = "domain_settings[].fallback", .type = Type::names, .note = "as the transport has it",
+   .doc = "Hosts to try when no other can be reached.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().fallback = v.names; }},
+  {.path = "domain_settings[].port", .type = Type::integer, .note = "as the transport has it", .least = 1, .most = 65535,
+   .doc = "The port of hosts without one.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().port = v.port(); }},
+  {.path = "domain_settings[].tls", .type = Type::word, .note = "as the transport has it", .words = "none opportunistic required verify",
+   .doc = "TLS towards their hosts. tls_policy is stronger.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().tls = static_cast<ClientTls>(v.number); }},
+  {.path = "domain_settings[].tls_implicit", .type = Type::boolean, .note = "as the transport has it",
+   .doc = "Whether TLS begins with the connection.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().tls_implicit = v.flag(); }},
+  {.path = "domain_settings[].hello", .type = Type::word, .note = "as the transport has it", .words = "ehlo helo",
+   .doc = "\"helo\" for hosts that can't stand EHLO.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().plain_helo = v.number == 1; }},
+  {.path = "domain_settings[].helo_name", .note = "as the transport has it",
+   .doc = "The name to give there.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().helo_name = v.text; }},
+  {.path = "domain_settings[].credentials", .type = Type::path, .note = "as the transport has it",
+   .doc = "A file with names and passwords, see CREDENTIALS. Empty: don't log in.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().credentials = v.text; }},
+  {.path = "domain_settings[].source_address", .note = "as the transport has it",
+   .doc = "The address of this machine to connect from.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().source_address = v.text; }},
+  {.path = "domain_settings[].source_address6", .note = "as the transport has it",
+   .doc = "The IPv6 address of this machine to connect from.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().source_address6 = v.text; }},
+  {.path = "domain_settings[].connections", .type = Type::integer, .note = "as the transport has it", .least = 1, .most = 10000,
+   .doc = "Connections at once to the hosts of one destination.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().connections = v.count(); }},
+  {.path = "domain_settings[].messages_per_connection", .type = Type::integer, .note = "as the transport has it", .least = 1, .most = 1000000,
+   .doc = "Messages over one connection.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().messages_per_connection = v.count(); }},
+  {.path = "domain_settings[].recipients_per_message", .type = Type::integer, .note = "as the transport has it", .least = 1, .most = 10000,
+   .doc = "Recipients in one transaction.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().recipients_per_message = v.count(); }},
+  {.path = "domain_settings[].timeout", .type = Type::duration, .note = "as the transport has it", .least = 100, .most = day,
+   .doc = "How long to wait for a connection, and for each answer.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().timeout = v.duration(); }},
+  {.path = "domain_settings[].retry", .type = Type::schedule, .note = "as the route or retry has it",
+   .doc = "When delivery is tried again, see RETRY SCHEDULES.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().retry = v.schedule; }},
+  {.path = "domain_settings[].delay_warning", .type = Type::duration, .note = "as the route has it", .least = 0, .most = 365 * day,
+   .doc = "The age at which the sender of a message that still waits is told so.",
+   .store = [](C& c, const V& v) { c.domain_settings.back().delay_warning = v.duration(); }},
+});
+
+}  // namespace mansio::config::rows
