@@ -24,12 +24,12 @@ struct Remote::Session {
   Remote& owner;
   smtp::Conversation conversation;
   event::Endpoint peer, local;
+  Seats::Seat seat;                    // before the client, so that it is free only once the connection has been closed
   smtp::ClientSession client;
   std::shared_ptr<const config::Transport> transport;
   std::string host_key;                // for Logins::find()
   log::Host host;
   std::string endpoint, site;          // site: its key
-  Seats::Seat seat;
   LoginPtr login;                      // it is logged in with; null: not at all
   MonotonicTime opened = std::chrono::steady_clock::now(), idle_since{};
 };

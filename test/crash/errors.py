@@ -80,8 +80,9 @@ class Trial:
         self.house.start()
         self.struck, self.restarts = {}, 0
 
-    def run(self, case, when):
-        """The letters come while the call fails; then until mail is accepted again and nothing is queued. How often it failed."""
+    def run(self, case, when, patience):
+        """The letters come while the call fails, and so many seconds at most for deliveries under way to meet it; then until mail is
+        accepted again and nothing is queued. How often it failed."""
         who, call, error = case.split(":")
         name = f"{case}:{when}".replace(":", ".").replace("+", "p")
         house, before = self.house, dict(self.house.mansio.children())
@@ -93,8 +94,9 @@ class Trial:
         with Faults(pids_of(house, who), *injections) as faults:
             for letter in letters(name, next(self.newcomers)):
                 self.send(letter)
-            time.sleep(0.3)           # for deliveries that are under way to meet it; nothing depends on it
-            count = sum("(INJECTED)" in line and f"{calls[-1]}(" in line for line in list(faults.text))
+            end = time.monotonic() + patience
+            while not (count := self.count(faults, calls[-1])) and time.monotonic() < end:
+                time.sleep(0.1)
         self.struck[f"{case}:{when}"] = count
         self.recover(name)
         after = house.mansio.children()
@@ -103,6 +105,10 @@ class Trial:
             self.restarts += 1
             house.crashes += 1        # what an error may end is told; the account allows for it
         return count, dead
+
+    @staticmethod
+    def count(faults, call):
+        return sum("(INJECTED)" in line and f"{call}(" in line for line in list(faults.text))
 
     def end_user_processes(self):
         """They have nothing to do now, and are made again when there is."""

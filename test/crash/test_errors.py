@@ -22,7 +22,7 @@ def test_calls_that_fail_cost_no_letter_and_double_none(world, tmp_path, group):
         for case in [case for case in (CASES if WHOLE else SOME) if case.startswith(group + ":")]:
             met = 0
             for when in WHEN:
-                count, dead = trial.run(case, when)
+                count, dead = trial.run(case, when, patience=0.3 if WHOLE else 3)
                 ended += [(case, when, dead)] if dead else []
                 met += count
                 nobody_makes_it = count == 0 and when == "1" and "+" not in case

@@ -238,8 +238,11 @@ class Mansio:
 
 
 def alive(pid):
+    """False once it holds nothing any more. The first thread of a killed process is a zombie while another one, in the middle of a
+    sync, still has the files and their locks."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except (OSError, IndexError):
         return False
 
