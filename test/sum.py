@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Adds up what test runs left behind, prints "N passed, N failed" as its last line, exits 1 if anything failed.
+"""Adds up what test runs left behind, prints "N passed, N failed" as its last line, and what failed above it; exits 1 if anything did.
 
     sum.py FILE…    meson's test log (.json, a line a test) and pytest's results (.xml)
 
@@ -40,6 +40,10 @@ def count_pytest(path):
     for suite in xml.parse(path).getroot().iter("testsuite"):
         total, skipped = int(suite.get("tests")), int(suite.get("skipped", 0))
         failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        for case in suite.iter("testcase"):
+            if (why := case.find("failure")) is not None or (why := case.find("error")) is not None:
+                said = (why.get("message") or "").strip().splitlines() or [""]
+                print(f"failed: {case.get('classname')}: {case.get('name')}: {said[0][:200]}")
         yield max(0, total - failed - skipped), failed, skipped
 
 

@@ -1,6 +1,7 @@
 """kill -9 at random moments under load, and the account afterwards (durability cases D-021..D-027, D-035): what was
 acknowledged is delivered or queued, nothing twice in a Maildir, nothing that was refused. MANSIO_KILL_ROUNDS shortens
 it for slow builds."""
+import glob
 import os
 import signal
 import subprocess
@@ -90,18 +91,15 @@ def test_killed_again_and_again_during_recovery_nothing_is_lost(scene):
 
 
 def processes_of(config):
-    """Processes whose standard error or spool lock is in the daemon's directory."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
+    """Processes of which a thread has the spool's lock open; that of a killed one may be in the middle of a sync."""
+    lock, found = str(config.parent / "spool" / "0" / "lock"), set()
+    for file in glob.iglob("/proc/[0-9]*/task/*/fd/*"):
         try:
-            links = [os.readlink(f"/proc/{entry}/fd/{fd}") for fd in os.listdir(f"/proc/{entry}/fd")]
+            if os.readlink(file) == lock:
+                found.add(int(file.split("/")[2]))
         except OSError:
             continue
-        if str(config.parent / "spool" / "0" / "lock") in links:
-            found.append(int(entry))
-    return found
+    return sorted(found)
 
 
 # ---- the accounting itself: what must be caught is caught (D-026)
