@@ -40,21 +40,49 @@ TITLES = dict(sabotage="Daemons that break a promise on purpose", calls="A crash
 
 
 def write_page(path, parts):
+    """What another machine has run stays as the page has it."""
+    parts, rows, sections = {part["name"]: part for part in parts}, *read_page(path)
+    for name, part in parts.items():
+        rows[TITLES[name]], sections[TITLES[name]] = row(part), section(part)
     lines = [HEAD, "## What was run", ""]
     lines += ["| part | command | last run | commit | machine | items | failed | minutes |", "|---|---|---|---|---|---|---|---|"]
-    for part in parts:
-        items = part["items"].values()
-        lines.append(f"| {TITLES[part['name']]} | `{part['command']}` | {part['last']} | {part['commit']} | {part['machine']} | {len(items)} | "
-                     f"{sum(not i['ok'] for i in items)} | {sum(i['seconds'] for i in items) / 60:.1f} |")
-    missing = [title for name, title in TITLES.items() if name not in {part["name"] for part in parts}]
+    lines += [rows[title] for title in TITLES.values() if title in rows]
+    missing = [title for title in TITLES.values() if title not in rows]
     if missing:
         lines += ["", "Not run: " + ", ".join(missing) + "."]
-    for part in parts:
-        lines += ["", f"## {TITLES[part['name']]}", "", *SECTIONS[part["name"]](part)]
-        failed = [(item, found) for item, found in part["items"].items() if not found["ok"]]
-        if failed:
-            lines += ["", "Failed:", ""] + [f"- `{item}`: {found['words'].splitlines()[0] if found['words'] else ''}" for item, found in failed]
+    for title in TITLES.values():
+        lines += ["", *sections[title]] if title in sections else []
     path.write_text("\n".join(lines) + "\n" + TAIL)
+
+
+def read_page(path):
+    """The rows of the table and the sections of a page, by their titles: ({title: line}, {title: [lines]})."""
+    rows, sections, lines = {}, {}, []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        if line.startswith("## "):
+            lines = sections.setdefault(line[3:], [])
+        lines.append(line)
+    for line in sections.get("What was run", []):
+        rows[line.split("|")[1].strip() if line.startswith("| ") else ""] = line
+    for lines in sections.values():
+        while lines[-1] == "":
+            lines.pop()
+    known = set(TITLES.values()) & rows.keys() & sections.keys()
+    return {title: rows[title] for title in known}, {title: sections[title] for title in known}
+
+
+def row(part):
+    items = part["items"].values()
+    return (f"| {TITLES[part['name']]} | `{part['command']}` | {part['last']} | {part['commit']} | {part['machine']} | {len(items)} | "
+            f"{sum(not i['ok'] for i in items)} | {sum(i['seconds'] for i in items) / 60:.1f} |")
+
+
+def section(part):
+    lines = [f"## {TITLES[part['name']]}", "", *SECTIONS[part["name"]](part)]
+    failed = [(item, found) for item, found in part["items"].items() if not found["ok"]]
+    if failed:
+        lines += ["", "Failed:", ""] + [f"- `{item}`: {found['words'].splitlines()[0] if found['words'] else ''}" for item, found in failed]
+    return lines
 
 
 def total(items):

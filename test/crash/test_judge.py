@@ -4,6 +4,7 @@ import pytest
 
 from clients import Entry, Ledger
 from letters import Letter, Writer, id_of, with_detail, without_detail
+from proof_page import write_page
 from verdicts import NAMES, Bounds, Copy, Evidence, Report, Verdicts
 
 A, B, BOX, FAR, NO = (with_detail(x, "m1") for x in ("u01@ex.test", "u02@ex.test", "box@box.test", "ada@good.test", "ada@fail.test"))
@@ -125,3 +126,24 @@ def test_letters_are_of_all_kinds():
     assert all(id_of(recipient) == letter.id for letter in letters for recipient in letter.recipients)
     assert all(len(set(letter.recipients)) == len(letter.recipients) for letter in letters)
     assert any(b"\r\nFrom " in letter.content for letter in letters) and any(b"\r\n." in letter.content for letter in letters)
+
+
+# ---- the page
+
+def test_the_page_keeps_what_it_says_of_parts_that_were_run_elsewhere(tmp_path):
+    page = tmp_path / "proof.md"
+
+    def part(name, last, ok):
+        item = dict(ok=ok, seconds=60, words="lost m1", answers=dict(ACK=7))
+        return dict(name=name, command=f"./dev prove {name}", last=last, commit="c0ffee", machine="one", items={"all:1": item}, ended={})
+    write_page(page, [part("random", "first", False)])
+    assert "Not run: Daemons that break a promise on purpose" in page.read_text() and "- `all:1`: lost m1" in page.read_text()
+    write_page(page, [part("power", "second", True)])
+    both = page.read_text()
+    assert [line.split(" | ")[2] for line in both.splitlines() if "| c0ffee |" in line] == ["first", "second"]
+    assert both.count("## Random kills under load") == both.count("## Power cuts") == both.count("- `all:1`: lost m1") == 1
+    write_page(page, [part("random", "third", True)])
+    assert "first" not in page.read_text() and "lost m1" not in page.read_text() and "| second |" in page.read_text()
+    before = page.read_text()
+    write_page(page, [])
+    assert page.read_text() == before
