@@ -11,6 +11,7 @@ namespace mansio::queue {
 namespace {
 
 constexpr std::size_t glances_at_once = 200;
+constexpr Duration attempt_patience{std::chrono::seconds(5)}, attempt_step{20};
 
 }  // namespace
 
@@ -98,9 +99,17 @@ event::Task<std::size_t> Queue::give_over(deliver::Turned* turned, std::unordere
   std::vector<spool::QueueId> in_order(ids.begin(), ids.end());
   std::ranges::sort(in_order);
   std::size_t tried = 0;
+  event::Timer timer(loop);
+  auto patience = event::Deadline::in(attempt_patience);        // for all of them
   for (const spool::QueueId& id : in_order) {
     if (stopping_ || !turned->usable()) break;
-    if (!take_aside(id)) continue;       // an attempt is under way: next time
+    bool ours = take_aside(id);
+    // What has just come is under way, to be found held. A longer attempt is for others: next time.
+    while (!ours && is_under_way(id) && !stopping_ && !patience.passed()) {
+      co_await timer.sleep(attempt_step);
+      ours = take_aside(id);
+    }
+    if (!ours) continue;
     ++tried;
     Lanes::Started started;
     started.entry.id = id;

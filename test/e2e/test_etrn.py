@@ -243,6 +243,18 @@ def test_atrn_gives_the_mail_of_the_user_over_the_same_connection(house, listene
     assert daemon.log("paniclog") == ""
 
 
+def test_mail_that_has_just_come_is_given_too(house):
+    """The attempt that finds it held may still be under way."""
+    daemon = house()
+    with Raw(daemon.ports[RELAY]) as client:
+        for number in range(4):
+            fetcher = Fetcher(daemon).log_in()
+            assert client.transaction("a@far.test", ["one@branch.test"], letter(number), ehlo="client.test" if number == 0 else None)[0] == 250
+            assert fetcher.ask().startswith("250")
+            assert subjects(fetcher.serve()) == [number]
+    daemon.wait_idle()
+
+
 def test_what_the_fetching_host_refuses_bounces_and_what_it_defers_waits(house):
     daemon = house()
     with Raw(daemon.ports[RELAY]) as client:
