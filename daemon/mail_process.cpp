@@ -12,6 +12,7 @@
 #include "channel.hpp"
 #include "facts.hpp"
 #include "mail_program.hpp"
+#include "memory_return.hpp"
 
 namespace mansio::daemon {
 
@@ -133,6 +134,7 @@ bool MailProcess::start(config::ConfigPtr config) {
   reading_.emplace(loop_, "tables", 1);
   table_timer_.emplace(loop_);
   pickup_timer_.emplace(loop_);
+  memory_timer_.emplace(loop_);
   grace_timer_.emplace(loop_);
   auto tables = route::load_tables(config, table_options());
   for (const auto& problem : tables->problems) log_->panic(problem);
@@ -193,6 +195,7 @@ bool MailProcess::start(config::ConfigPtr config) {
   }
   scope_.spawn(recover());
   scope_.spawn(watch_tables());
+  scope_.spawn(watch_memory());
   if (options_.number == 0) scope_.spawn(watch_pickup());
   if (options_.drains) scope_.spawn(watch_drain());
   tell_parent(tag_ready, listening_->addresses());
@@ -270,6 +273,10 @@ event::Task<> MailProcess::watch_pickup() {
   }
 }
 
+event::Task<> MailProcess::watch_memory() {
+  while (!stopping_) co_await memory_timer_->sleep(return_memory());
+}
+
 // A shard of a time with more mail processes: once it is empty nobody needs to look at it any more.
 event::Task<> MailProcess::watch_drain() {
   while (!stopping_ && (spool_->recovering() || spool_->messages() > 0 || queue_->under_way() > 0)) co_await pickup_timer_->sleep(drain_check);
@@ -293,6 +300,7 @@ event::Task<> MailProcess::stop() {
   logins_->close();
   table_timer_->wake();
   pickup_timer_->wake();
+  memory_timer_->wake();
   pickups_->close();
   receiver_->stop_when_idle();
   auto end = event::Deadline::in(config_->shutdown_grace);

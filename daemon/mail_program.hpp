@@ -45,6 +45,7 @@ class MailProcess {
   event::Task<> watch_tables();
   event::Task<> watch_pickup();
   event::Task<> watch_drain();
+  event::Task<> watch_memory();
   bool open_pickups(const config::Config& config);
   void remove_sockets();
   event::Task<> recover();
@@ -103,7 +104,7 @@ class MailProcess {
   std::optional<control::Server> control_;
   std::optional<receive::W3cRecorder> w3c_;
   std::optional<event::Threads> reading_;
-  std::optional<event::Timer> table_timer_, pickup_timer_, grace_timer_;
+  std::optional<event::Timer> table_timer_, pickup_timer_, memory_timer_, grace_timer_;
   std::map<std::string, UniqueFd> handed_;                  // by the parent, for the configuration that follows
   std::optional<Listening> listening_;
   std::optional<Logins> logins_;
