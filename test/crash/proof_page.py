@@ -217,8 +217,8 @@ def sabotage_section(part):
 def soak_section(part):
     yield ("`./dev soak`: clients send at a share of the capacity that was measured just before (with everything these tests do themselves), and every "
            "minute comes a fault: a process or all are killed, stopped for some seconds, a disk runs full, syncs fail, another host or the name server is "
-           "dead, a reload. What arrives is taken out and crossed off all the time. Growth is that of the second half by least squares, each process with "
-           "a level of its own.")
+           "dead, a reload. Mail processes are killed in the first half only: growth is that of the second half by least squares, of processes that live "
+           "through it. What arrives is taken out and crossed off all the time.")
     for item, found in part["items"].items():
         answers = found["answers"]
         yield ""

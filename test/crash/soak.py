@@ -122,6 +122,9 @@ def failing_disk(house, generator):
 
 
 FAULTS = (kill_mail, kill_agent, kill_all, pause, full_disk, dead_sink, dead_names, reload, failing_disk)
+# Growth is measured in the second half, of processes that live as long as that: each new one would begin anew, with memory that
+# faults make larger in steps and that has no time to settle.
+LATER_FAULTS = tuple(fault for fault in FAULTS if fault not in (kill_mail, kill_all))
 
 
 # ---- samples
@@ -230,7 +233,7 @@ class Run:
         next_sample, next_fault, faulty_until = self.begin + EVERY, self.begin + self.options.fault_every, 0.0
         while not self.stopped and (now := time.monotonic()) - self.begin < self.seconds:
             if now >= next_fault:
-                fault = self.generator.choice(FAULTS)
+                fault = self.generator.choice(FAULTS if now - self.begin < self.seconds / 2 else LATER_FAULTS)
                 self.faults.append((round(now - self.begin), fault(self.house, self.generator)))
                 next_fault, faulty_until = max(next_fault + self.options.fault_every, time.monotonic()), time.monotonic() + 2 * EVERY
             elif now >= next_sample:
