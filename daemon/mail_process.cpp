@@ -330,6 +330,7 @@ void MailProcess::remove_sockets() {
 }
 
 int mail_main(UniqueFd channel, const MailOptions& options) {
+  share_heaps();
   ldap::prepare_library();
   MailProcess process(std::move(channel), options);
   int status = process.run();

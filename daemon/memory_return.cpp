@@ -7,6 +7,8 @@
 
 namespace mansio::daemon {
 
+void share_heaps() { ::mallopt(M_ARENA_MAX, 2); }
+
 Duration return_memory() {
   constexpr Duration step{10'000};
   constexpr int share = 200;

@@ -190,6 +190,7 @@ class Run:
         self.house = SmallHouse(directory, self.world, small=("spool", "mail"), kind="ext4", size=dict(spool=1800 * MEGABYTE, mail=24_000 * MEGABYTE),
                                 inodes=dict(spool=240_000, mail=6_000_000), seed=self.seed,
                                 mail_processes=options.processes, segment_size="16M", reserve="32M")
+        self.house.mansio.own_group = True          # Ctrl-C ends the load; the daemon has to empty its queue yet
         self.account, self.samples, self.faults, self.capacity, self.stopped = Account(self.house), [], [], 0, False
         signal.signal(signal.SIGINT, self.stop)
         signal.signal(signal.SIGTERM, self.stop)

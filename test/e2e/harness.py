@@ -79,6 +79,7 @@ class Mansio:
         self.wrapper = list(wrapper)
         self.env = dict(os.environ, **(env or {}))
         self.program = MANSIOD
+        self.own_group = False          # True: a Ctrl-C on the terminal is not for the daemon, only for who started it
         self.process = None
         self.ports = []
         self.output = ""
@@ -100,7 +101,8 @@ class Mansio:
         self.stderr = open(self.directory / "stderr", "ab")
         self.process = subprocess.Popen(
             [*self.wrapper, str(self.program), "--config", str(self.config), "--foreground"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr, text=True, env=self.env)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr, text=True, env=self.env,
+            process_group=0 if self.own_group else None)
         line = ""
         reader = threading.Thread(target=lambda: setattr(self, "ready_line", self.process.stdout.readline()), daemon=True)
         self.ready_line = ""

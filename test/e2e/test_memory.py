@@ -44,3 +44,26 @@ def test_memory_of_a_backlog_goes_back_when_it_has_passed(make_mansio):
             os.kill(pid, signal.SIGCONT)
     mansio.wait_mail(20 + MESSAGES, timeout=60)
     wait_for(lambda: own_memory(mansio) < before + (most - before) // 4, 40, f"less than {most} KiB, of which there were {before} before")
+
+
+def heaps(pid):
+    """How many of malloc's heaps beside the first one: a part in use that begins at a multiple of 64 MiB, and the rest of these."""
+    size, found, used_from, used_to = 64 << 20, 0, 0, 0
+    for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+        begin, end = (int(one, 16) for one in line.split()[0].split("-"))
+        mode = line.split()[1]
+        if mode == "---p" and begin == used_to and end == used_from + size:
+            found += 1
+        if mode == "rw-p" and begin % size == 0:
+            used_from, used_to = begin, end
+    return found
+
+
+def test_threads_share_two_heaps(make_mansio):
+    mansio = make_mansio().start()
+    with mansio.connect() as client:
+        for number in range(200):
+            client.transaction("a@b.test", ["bob@ex.test"], MESSAGE, ehlo="client.test" if number == 0 else None)
+    mansio.wait_mail(200)
+    assert len(os.listdir(f"/proc/{mansio.mail_pid()}/task")) > 4
+    assert heaps(mansio.mail_pid()) == 1
