@@ -19,9 +19,25 @@ Attempt::Attempt(Queue& queue, std::shared_ptr<spool::Message> message, Lanes::S
     : queue_(queue), message_(std::move(message)), started_(started), last_look_(last_look), config_(queue.config()), router_(queue.router()),
       started_at_(std::chrono::system_clock::now()), places_of_(message_->envelope.recipients.size()),
       refused_(message_->envelope.recipients.size()), delivered_now_(message_->envelope.recipients.size()),
-      scope_([this](std::exception_ptr e) { queue_.exception(e); }) {}
+      scope_([this](std::exception_ptr e) { queue_.exception(e, message_->id.text() + ": "); }) {}
 
 event::Task<After> Attempt::run() {
+  std::exception_ptr bug;
+  try {
+    co_await deliver_all();
+  } catch (...) {
+    bug = std::current_exception();
+  }
+  co_await scope_.join();
+  if (bug) {
+    conclude_recipients();
+    std::rethrow_exception(bug);
+  }
+  auto after = co_await conclude();
+  co_return after;
+}
+
+event::Task<> Attempt::deliver_all() {
   for (std::size_t i = 0; i < message_->envelope.recipients.size(); ++i) {
     if (!message_->progress.recipients[i].settled()) co_await resolve(i);
   }
@@ -33,9 +49,6 @@ event::Task<After> Attempt::run() {
     else scope_.spawn(deliver(place.get()));
   }
   if (remote) co_await deliver_remote();
-  co_await scope_.join();
-  auto after = co_await conclude();
-  co_return after;
 }
 
 // ---- routing

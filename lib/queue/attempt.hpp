@@ -69,6 +69,7 @@ class Attempt {
     Status status;                 // of the search for the site
   };
 
+  event::Task<> deliver_all();
   event::Task<> resolve(std::size_t recipient);
   Status reroute(route::Destination& destination) const;
   void add_place(std::size_t recipient, route::Destination destination);

@@ -222,7 +222,13 @@ void Queue::pump() {
 event::Task<> Queue::attempt(Lanes::Started started, bool last_look) {
   spool::QueueId id = started.entry.id;
   After after;
-  auto message = co_await load(&started, &after);
+  std::shared_ptr<spool::Message> message;
+  std::exception_ptr bug;
+  try {
+    message = co_await load(&started, &after);
+  } catch (...) {
+    bug = std::current_exception();
+  }
   if (message != nullptr && started.lane == unsorted_lane() && !started.entry.forced) {
     lanes_.end(started);
     under_way_.erase(id);
@@ -235,14 +241,29 @@ event::Task<> Queue::attempt(Lanes::Started started, bool last_look) {
   }
   if (message != nullptr) {
     Attempt attempt(*this, message, &started, last_look);
-    after = co_await attempt.run();
+    try {
+      after = co_await attempt.run();
+    } catch (...) {
+      bug = std::current_exception();
+    }
   }
+  if (bug) after = after_bug(id, message.get(), bug);
   if (!last_look) lanes_.end(started);
   under_way_.erase(id);
   vacate(started);
   settle(id, after);
   pump();
   attempt_ended_.fire();
+}
+
+// A bug costs no mail, and not the others' either: the message is tried again, and what is delivered of it stays so.
+After Queue::after_bug(const spool::QueueId& id, const spool::Message* message, std::exception_ptr bug) {
+  exception(bug, id.text() + ": an attempt ended by a bug of mansio, the message is tried again in a minute: ");
+  if (message != nullptr) note_progress(*message, false);
+  After after;
+  after.what = After::What::waits;
+  after.due = std::chrono::system_clock::now() + after_trouble;
+  return after;
 }
 
 // Null: not to be attempted now; `after` says what becomes of it.
@@ -344,7 +365,7 @@ std::vector<spool::QueueId> Queue::ids() const {
   return out;
 }
 
-void Queue::exception(std::exception_ptr e) {
+void Queue::exception(std::exception_ptr e, const std::string& where) {
   try {
     std::rethrow_exception(e);
   } catch (const std::bad_alloc&) {
@@ -352,7 +373,7 @@ void Queue::exception(std::exception_ptr e) {
     log.panic("queue: out of memory: this process ends, to be started again");
     std::abort();
   } catch (const std::exception& bug) {
-    log.panic(fmt::format("queue: {}", bug.what()));
+    log.panic(where + bug.what());
   }
 }
 

@@ -100,8 +100,8 @@ class Queue {
   bool hold(const spool::QueueId& id);
   void let_go(const spool::QueueId& id, const After& after);
 
-  // A bug in a coroutine of the queue: told in the panic log, the message is tried again later.
-  void exception(std::exception_ptr e);
+  // A bug in a coroutine of the queue: told in the panic log. Out of memory the process ends.
+  void exception(std::exception_ptr e, const std::string& where = "queue: ");
 
   // What an attempt came to, when it could not be written down: as long as this run lasts, it is known all the same, and nobody
   // gets the message again because of it (D-067).
@@ -199,6 +199,7 @@ class Queue {
   void vacate(const Lanes::Started& started);
   event::Task<> attempt(Lanes::Started started, bool last_look);
   event::Task<std::shared_ptr<spool::Message>> load(Lanes::Started* started, After* after);
+  After after_bug(const spool::QueueId& id, const spool::Message* message, std::exception_ptr bug);
   void settle(const spool::QueueId& id, const After& after);
   void wait_until(spool::QueueId id, Time due, LaneKey lane, bool warned);
   event::Task<> watch_clock();
