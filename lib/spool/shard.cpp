@@ -1,6 +1,7 @@
 #include "spool/shard.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -12,16 +13,39 @@
 #include "base/text.hpp"
 
 namespace mansio::spool {
+namespace {
+
+// Killed, and not gone yet: a thread of it may still stand in a sync, and hold what it had open until that has ended.
+bool is_dying(const std::string& pid) {
+  auto stat = read_file("/proc/" + pid + "/stat", 4096);
+  if (!stat) return stat.error().fault() == Fault::not_found;
+  auto state = stat->rfind(") ");
+  return state != std::string::npos && state + 2 < stat->size() && ((*stat)[state + 2] == 'Z' || (*stat)[state + 2] == 'X');
+}
+
+// The lock, at once, or when one who is dying has let go of it; else the holder's pid, "?" when it is not written there.
+std::expected<void, std::string> take_lock(int fd) {
+  constexpr int patience = 500;            // hundredths of a second
+  std::string holder;
+  for (int waited = 0; ::flock(fd, LOCK_EX | LOCK_NB) != 0; ++waited) {
+    auto text = ::lseek(fd, 0, SEEK_SET) == 0 ? read_fd(fd, 64) : Result<std::string>(std::string());
+    holder = text && parse_number(trim(*text)) ? std::string(trim(*text)) : "?";
+    if (waited == patience || !is_dying(holder)) return std::unexpected(holder);
+    ::poll(nullptr, 0, 10);
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<Shard> Shard::open(const std::string& directory) {
   auto made = make_directory(directory, 0750);
   if (!made) return std::unexpected(made.error());
   auto lock = open_file(directory + "/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
   if (!lock) return std::unexpected(lock.error());
-  if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) {
-    auto pid = read_fd(lock->get(), 64);
+  if (auto taken = take_lock(lock->get()); !taken) {
     return fail(Fault::busy, fmt::format("{} is in use by another mansiod (pid {}): stop it first, or give this one its own spool_directory",
-                                         directory, pid ? trim(*pid) : "?"));
+                                         directory, taken.error()));
   }
   Shard shard(directory, std::move(*lock));
   auto done = shard.read_format();    // first: a spool of another version is not touched

@@ -17,7 +17,7 @@ class Shard {
   static Result<> mark_empty(const std::string& directory);
 
   // Makes what is missing (the parent must exist), takes the lock, reads `format` and makes the next generation durable.
-  // Fault::busy: another process has it (the text names its pid). Fault::exists: a format of another version.
+  // Fault::busy: another process has it (the text names its pid); one that was killed and is not gone yet is waited for, 5 s at most. Fault::exists: a format of another version.
   static Result<Shard> open(const std::string& directory);
 
   const std::string& directory() const noexcept { return directory_; }
