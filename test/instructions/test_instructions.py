@@ -4,6 +4,7 @@ fails, and is written down with `./dev instructions --write` when it is meant.
 
 Two runs of different length are compared, so that start and stop don't count. One client sends one message after the other,
 so each has a sync of its own: how many share one depends on time, and would make the count one of chance."""
+import contextlib
 import json
 import os
 import pathlib
@@ -36,13 +37,20 @@ def send(mansio, recipient, count, first):
 def mail_pid(mansio):
     """Under valgrind processes have no titles of their own; the mail process holds the spool's lock."""
     lock = str(mansio.directory / "spool" / "0" / "lock")
-    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+
+    def target(fd):
         try:
-            if any(os.readlink(fd) == lock for fd in (entry / "fd").iterdir()):
-                return int(entry.name)
+            return os.readlink(fd)
         except OSError:
-            continue
-    raise AssertionError("nobody holds the spool's lock")
+            return ""        # closed since the directory was read
+
+    def holders():
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if lock in map(target, (entry / "fd").iterdir()):
+                    yield int(entry.name)
+
+    return wait_for(lambda: next(holders(), None), 20, "who holds the spool's lock")
 
 
 def wrapper(directory):
