@@ -46,6 +46,8 @@ def pytest_runtest_protocol(item, nextitem):
 def pytest_runtest_setup(item):
     if time.time() > float(os.environ.get("MANSIO_UNTIL", "inf")):
         not_begun.append(item.nodeid)
+        if len(not_begun) > item.session.testscollected // 2:
+            pytest.fail("no time is left for more than half of all tests")
         pytest.skip("no time is left for it")
 
 

@@ -1,6 +1,7 @@
 """Runs real mansiod instances on loopback for the end-to-end tests: own directories, free ports, bounded waits.
 Every process a test starts is ended by its pid, whatever the test does."""
 import base64
+import glob
 import json
 import os
 import pathlib
@@ -62,6 +63,18 @@ def wait_for(condition, timeout=20, what="condition"):
         if time.monotonic() > end:
             raise AssertionError(f"waited {timeout} s in vain for {what}")
         time.sleep(0.02)
+
+
+def processes_of(config):
+    """Processes of which a thread has the spool's lock open; that of a killed one may be in the middle of a sync."""
+    lock, found = str(config.parent / "spool" / "0" / "lock"), set()
+    for file in glob.iglob("/proc/[0-9]*/task/*/fd/*"):
+        try:
+            if os.readlink(file) == lock:
+                found.add(int(file.split("/")[2]))
+        except OSError:
+            continue
+    return sorted(found)
 
 
 class Mansio:

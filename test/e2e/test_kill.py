@@ -1,7 +1,6 @@
 """kill -9 at random moments under load, and the account afterwards (durability cases D-021..D-027, D-035): what was
 acknowledged is delivered or queued, nothing twice in a Maildir, nothing that was refused. MANSIO_KILL_ROUNDS shortens
 it for slow builds."""
-import glob
 import os
 import signal
 import subprocess
@@ -9,7 +8,7 @@ import time
 
 import pytest
 
-from harness import MANSIOD, alive, wait_for
+from harness import MANSIOD, alive, processes_of, wait_for
 from ledger import SCENE, Account, Broken, Copy, Scene, Sent, make_message, read_mbox, seeded
 
 ROUNDS = int(os.environ.get("MANSIO_KILL_ROUNDS", "50"))
@@ -88,18 +87,6 @@ def test_killed_again_and_again_during_recovery_nothing_is_lost(scene):
     scene.mansio.start()
     scene.account().check(mbox_duplicates=20)
     assert scene.mansio.log("paniclog") == ""
-
-
-def processes_of(config):
-    """Processes of which a thread has the spool's lock open; that of a killed one may be in the middle of a sync."""
-    lock, found = str(config.parent / "spool" / "0" / "lock"), set()
-    for file in glob.iglob("/proc/[0-9]*/task/*/fd/*"):
-        try:
-            if os.readlink(file) == lock:
-                found.add(int(file.split("/")[2]))
-        except OSError:
-            continue
-    return sorted(found)
 
 
 # ---- the accounting itself: what must be caught is caught (D-026)

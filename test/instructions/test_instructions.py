@@ -4,7 +4,6 @@ fails, and is written down with `./dev instructions --write` when it is meant.
 
 Two runs of different length are compared, so that start and stop don't count. One client sends one message after the other,
 so each has a sync of its own: how many share one depends on time, and would make the count one of chance."""
-import contextlib
 import json
 import os
 import pathlib
@@ -18,7 +17,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "e2e"))
-from harness import BUILD, CONFIG, Mansio, tool, wait_for  # noqa: E402
+from harness import BUILD, CONFIG, Mansio, processes_of, tool, wait_for  # noqa: E402
 from sink import Sink  # noqa: E402
 
 COUNTS = pathlib.Path(__file__).with_name("counts.json")
@@ -36,21 +35,7 @@ def send(mansio, recipient, count, first):
 
 def mail_pid(mansio):
     """Under valgrind processes have no titles of their own; the mail process holds the spool's lock."""
-    lock = str(mansio.directory / "spool" / "0" / "lock")
-
-    def target(fd):
-        try:
-            return os.readlink(fd)
-        except OSError:
-            return ""        # closed since the directory was read
-
-    def holders():
-        for entry in pathlib.Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if lock in map(target, (entry / "fd").iterdir()):
-                    yield int(entry.name)
-
-    return wait_for(lambda: next(holders(), None), 20, "who holds the spool's lock")
+    return wait_for(lambda: processes_of(mansio.config), 20, "who holds the spool's lock")[0]
 
 
 def wrapper(directory):
