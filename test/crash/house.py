@@ -22,7 +22,7 @@ import email.policy
 import hashlib
 
 import ledger as mailboxes
-from harness import BUILD, ROOT, Mansio, wait_for
+from harness import BUILD, ROOT, Mansio, memory_of, wait_for
 from ledger import Session
 from names import Names
 from sink import DROP, RESET, Sink
@@ -191,9 +191,8 @@ class House:
         """Memory and descriptors of the mail processes, the most of all times."""
         for title, pid in self.mansio.children().items() if self.mansio.process else ():
             if "mail" in title:
-                with contextlib.suppress(OSError, AttributeError):
-                    kib = re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]
-                    self.figures["memory"] = max(self.figures["memory"], int(kib))
+                self.figures["memory"] = max(self.figures["memory"], (memory_of(pid) or 0) // 1024)
+                with contextlib.suppress(OSError):
                     self.figures["descriptors"] = max(self.figures["descriptors"], len(os.listdir(f"/proc/{pid}/fd")))
 
     def drain(self, timeout=180):

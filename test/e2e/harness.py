@@ -77,6 +77,15 @@ def processes_of(config):
     return sorted(found)
 
 
+def memory_of(pid, field="VmRSS"):
+    """Octets of a process, by a field of /proc/PID/status; None when it is gone, or has given its memory back and is about to."""
+    try:
+        found = re.search(rf"^{field}:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(found[1]) * 1024 if found else None
+
+
 class Mansio:
     """One daemon in a directory of its own. Default: bob, alice, carol@ex.test with Maildirs under mail/."""
 

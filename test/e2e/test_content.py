@@ -9,7 +9,7 @@ import re
 import pytest
 
 import corpus
-from harness import MANSIOD, Mansio, body_of, wait_for
+from harness import MANSIOD, Mansio, body_of, memory_of, wait_for
 
 MESSAGES = corpus.all_messages()
 MIB = 1 << 20
@@ -133,10 +133,6 @@ def test_a_bare_newline_in_bdat_is_refused_without_binarymime(house, chunk, para
     assert "bare" not in by_sender(house, "bob")
 
 
-def peak(pid):
-    return int(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) * 1024
-
-
 def reset_peak(pid):
     try:
         pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")   # proc(5): the peak begins anew
@@ -151,7 +147,7 @@ def test_fifty_megabytes_arrive_and_never_stand_in_memory(house, way):
     content = b"Subject: large\r\n\r\n" + block * 50
     pid, agents = house.mail_pid(), house.children()
     reset_peak(pid)
-    before = peak(pid)
+    before = memory_of(pid, "VmHWM")
     with house.connect(timeout=60) as client:
         if way == "DATA":
             code, lines = client.transaction("big-data@b.test", ["u1@ex.test"], content)
@@ -169,8 +165,8 @@ def test_fifty_megabytes_arrive_and_never_stand_in_memory(house, way):
     assert sha256(body_of(raw)) == sha256(content)
     assert house.mail_pid() == pid
     if b"__asan_init" not in MANSIOD.read_bytes():                # its shadow and its quarantine are memory too
-        assert peak(pid) - before < 16 * MIB
-        assert all(peak(agent) < 64 * MIB for agent in agents.values())
+        assert memory_of(pid, "VmHWM") - before < 16 * MIB
+        assert all(memory_of(agent, "VmHWM") < 64 * MIB for agent in agents.values())
 
 
 def test_two_thousand_recipients_get_it_once_each(house):

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from harness import MANSIOD, Mansio, Raw, body_of, wait_for
+from harness import MANSIOD, Mansio, Raw, body_of, memory_of, wait_for
 
 TRUSTED = "127.0.0.9"
 MIB = 1 << 20
@@ -42,20 +42,16 @@ def house(tmp_path_factory):
         yield mansio
 
 
-def memory(pid):
-    return int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) * 1024
-
-
 @pytest.fixture(autouse=True)
 def alive_after_it(house):
-    pid, before, panic = house.mail_pid(), memory(house.mail_pid()), house.log("paniclog")
+    pid, before, panic = house.mail_pid(), memory_of(house.mail_pid()), house.log("paniclog")
     yield
     def greets():
         with Raw(house.port, source="127.0.0.77", timeout=5) as client:
             return client.greeting[0] == 220
     wait_for(greets, 5, "a greeting")
     assert house.mail_pid() == pid
-    assert memory(pid) - before < 50 * MIB or b"__asan_init" in MANSIOD.read_bytes()
+    assert memory_of(pid) - before < 50 * MIB or b"__asan_init" in MANSIOD.read_bytes()
     assert house.log("paniclog") == panic
     assert "Sanitizer" not in house.errors() and "runtime error" not in house.errors()
 
@@ -372,7 +368,7 @@ def test_s089_nobody_changes_the_address_of_a_client(house, line):
 
 
 def test_s117_a_client_that_never_reads_is_not_read_any_more(house):
-    pid, before = house.mail_pid(), memory(house.mail_pid())
+    pid, before = house.mail_pid(), memory_of(house.mail_pid())
     with Raw(house.port, timeout=3) as client:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sent = 0
@@ -385,7 +381,7 @@ def test_s117_a_client_that_never_reads_is_not_read_any_more(house):
         assert sent < 100 * MIB
         with house.connect(source="127.0.0.60") as other:                     # and nobody waits for it
             assert other.command("NOOP")[0] == 250
-        assert memory(pid) - before < 20 * MIB or b"__asan_init" in MANSIOD.read_bytes()
+        assert memory_of(pid) - before < 20 * MIB or b"__asan_init" in MANSIOD.read_bytes()
 
 
 def test_s119_connections_are_bounded_for_a_client_and_in_all(house):

@@ -1,12 +1,11 @@
 """What a backlog needed is given back when it has passed."""
 import os
 import pathlib
-import re
 import signal
 
 import pytest
 
-from harness import MANSIOD, wait_for
+from harness import MANSIOD, memory_of, wait_for
 
 MESSAGES, SESSIONS = 2400, 4
 MESSAGE = b"Subject: one of many\r\n\r\n" + b"a line of a message of six kilobytes, as people send them\r\n" * 100
@@ -15,8 +14,8 @@ pytestmark = pytest.mark.skipif(b"__asan_init" in MANSIOD.read_bytes(), reason="
 
 
 def own_memory(mansio):
-    """KiB of the mail process that are nobody else's."""
-    return int(re.search(r"^RssAnon:\s+(\d+) kB", pathlib.Path(f"/proc/{mansio.mail_pid()}/status").read_text(), re.M)[1])
+    """Octets of the mail process that are nobody else's."""
+    return memory_of(mansio.mail_pid(), "RssAnon")
 
 
 def test_memory_of_a_backlog_goes_back_when_it_has_passed(make_mansio):
@@ -38,12 +37,12 @@ def test_memory_of_a_backlog_goes_back_when_it_has_passed(make_mansio):
         for _ in range(SESSIONS):
             send(MESSAGES // SESSIONS)
         most = own_memory(mansio)
-        assert most > before + 8192, (before, most)
+        assert most > before + (8 << 20), (before, most)
     finally:
         for pid in agents:
             os.kill(pid, signal.SIGCONT)
     mansio.wait_mail(20 + MESSAGES, timeout=60)
-    wait_for(lambda: own_memory(mansio) < before + (most - before) // 4, 40, f"less than {most} KiB, of which there were {before} before")
+    wait_for(lambda: own_memory(mansio) < before + (most - before) // 4, 40, f"less than {most} octets, of which there were {before} before")
 
 
 def heaps(pid):
@@ -67,3 +66,14 @@ def test_threads_share_two_heaps(make_mansio):
     mansio.wait_mail(200)
     assert len(os.listdir(f"/proc/{mansio.mail_pid()}/task")) > 4
     assert heaps(mansio.mail_pid()) == 1
+
+
+def test_a_process_that_is_ending_has_no_memory_and_breaks_no_search_for_it():
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)      # it has ended, and still has its entry in /proc, without VmRSS
+    assert "VmRSS" not in pathlib.Path(f"/proc/{child}/status").read_text() and memory_of(child) is None
+    os.waitpid(child, 0)
+    assert memory_of(child) is None
+    assert memory_of(os.getpid()) > memory_of(os.getpid(), "RssAnon") > 1 << 20
