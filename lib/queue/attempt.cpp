@@ -46,9 +46,27 @@ event::Task<> Attempt::deliver_all() {
   for (auto& [key, place] : places_) {
     if (place->done || turned_ != nullptr) continue;
     if (place->destination.kind == route::DestinationKind::remote) remote = true;
-    else scope_.spawn(deliver(place.get()));
+    else scope_.spawn(guard(deliver(place.get()), {place.get()}));
   }
   if (remote) co_await deliver_remote();
+}
+
+// A bug while something is done for these places: it is told, they wait, and nothing else of the message does.
+event::Task<> Attempt::guard(event::Task<> work, std::vector<Place*> places) {
+  std::exception_ptr bug;
+  try {
+    co_await std::move(work);
+  } catch (...) {
+    bug = std::current_exception();
+  }
+  if (!bug) co_return;
+  queue_.exception(bug, message_->id.text() + ": a delivery ended by a bug of mansio, it is tried again: ");
+  for (Place* place : places) {
+    if (place->done || place->parked || place->status.permanent()) continue;
+    place->broken = true;
+    place->status = Status(451, 3, 0, "an error of mansio's own, of which the panic log tells");
+    log_outcome(*place);
+  }
 }
 
 // ---- routing

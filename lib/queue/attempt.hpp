@@ -50,6 +50,7 @@ class Attempt {
     std::size_t receivers_size = 0;          // octets of these
     bool done = false;
     bool parked = false;           // not tried: its site has no room, or is out of reach
+    bool broken = false;           // a bug of ours ended it: no reason to give up
     bool ours = false;             // decided here, before its host was asked
     bool relayed_without_dsn = false, pipelining = false, chunking = false;
     Status status{451, 4, 0, "not tried"};
@@ -66,10 +67,11 @@ class Attempt {
     deliver::TlsDemand tls;
     deliver::Site site;
     LaneKey lane = 0;
-    Status status;                 // of the search for the site
+    Status status{451, 3, 0, "its hosts were not looked up"};      // of the search for the site
   };
 
   event::Task<> deliver_all();
+  event::Task<> guard(event::Task<> work, std::vector<Place*> places);
   event::Task<> resolve(std::size_t recipient);
   Status reroute(route::Destination& destination) const;
   void add_place(std::size_t recipient, route::Destination destination);
@@ -88,6 +90,12 @@ class Attempt {
   event::Task<> find_site(SiteJob* job);
   void merge_sites();
   event::Task<> deliver_to_site(SiteJob* job, bool patient);
+  struct Visited {
+    Visited() = default;
+    Lanes::Visit visit = Lanes::Visit::neither;
+    Status why;                    // it is unreachable
+  };
+  event::Task<> visit_site(SiteJob* job, bool patient, Visited* visited);
   event::Task<deliver::RemoteOutcome> transact(const SiteJob* job, std::vector<Place*>* places);
   bool take_outcome(const deliver::RemoteOutcome& outcome, std::vector<Place*>* places);
   deliver::RemoteRecipient remote_recipient(const Place& place) const;

@@ -78,7 +78,8 @@ void Attempt::judge(std::size_t i, Time now, Verdict& verdict) {
   auto rules = rules_of(i);
   const Time received = message_->envelope.received;
   auto over = [&](const WaitingRules& each) { return !next_attempt(*each.schedule, received, now); };
-  bool expired = waiting && std::ranges::all_of(rules, over);
+  bool broken = std::ranges::any_of(places_of_[i], [](const Place* place) { return place->broken; });
+  bool expired = waiting && !broken && std::ranges::all_of(rules, over);
   if (expired) {
     // Our verdict, so not in the host's mouth; but it names who said the last word.
     std::string by = waiting_host.empty() ? std::string() : waiting_host + ": ";

@@ -49,11 +49,12 @@ event::Task<> Attempt::deliver_remote() {
   bool nothing_left = std::ranges::all_of(sites_, [](const auto& job) { return job->places.empty(); });
   if (nothing_left) co_return;
   if (sites_.size() == 1) {
-    co_await find_site(sites_.front().get());
+    auto search = find_site(sites_.front().get());
+    co_await guard(std::move(search), sites_.front()->places);
   } else {
     event::Scope searches([this](std::exception_ptr e) { queue_.exception(e); });
     for (auto& job : sites_) {
-      if (!job->places.empty()) searches.spawn(find_site(job.get()));
+      if (!job->places.empty()) searches.spawn(guard(find_site(job.get()), job->places));
     }
     co_await searches.join();
     merge_sites();
@@ -62,7 +63,7 @@ event::Task<> Attempt::deliver_remote() {
   // isn't done again.
   bool patient = places_.size() > sites_.front()->places.size();
   for (auto& job : sites_) {
-    if (!job->places.empty() && job->status.ok()) scope_.spawn(deliver_to_site(job.get(), patient));
+    if (!job->places.empty() && job->status.ok()) scope_.spawn(guard(deliver_to_site(job.get(), patient), job->places));
   }
 }
 
@@ -111,23 +112,32 @@ event::Task<> Attempt::deliver_to_site(SiteJob* job, bool patient) {
     hold_places(job, admission, patient);
     co_return;
   }
-  auto visit = Lanes::Visit::neither;
-  Status why;
+  Visited visited;
   const route::Destination& first = job->places.front()->destination;
+  std::exception_ptr bug;
+  try {
+    co_await visit_site(job, patient, &visited);
+  } catch (...) {
+    bug = std::current_exception();
+  }
+  queue_.leave(job->lane, visited.visit, visited.why, first);        // also after a bug: others wait for the room
+  if (bug) std::rethrow_exception(bug);
+}
+
+event::Task<> Attempt::visit_site(SiteJob* job, bool patient, Visited* visited) {
   park_paused(job);              // it may have waited long for room
   std::vector<Place*> places = job->places;
   while (!places.empty()) {
     auto outcome = co_await transact(job, &places);
-    if (outcome.reach == Reach::reached) visit = Lanes::Visit::reached;
-    if (outcome.reach == Reach::unreachable && visit == Lanes::Visit::neither) {
-      visit = Lanes::Visit::unreachable;
-      why = outcome.why;
+    if (outcome.reach == Reach::reached) visited->visit = Lanes::Visit::reached;
+    if (outcome.reach == Reach::unreachable && visited->visit == Lanes::Visit::neither) {
+      visited->visit = Lanes::Visit::unreachable;
+      visited->why = outcome.why;
       unreachable_ = job->lane;
     }
     bool done = take_outcome(outcome, &places);
     if (done && (patient || !places.empty())) co_await keep_progress();
   }
-  queue_.leave(job->lane, visit, why, first);
 }
 
 // No room, or out of reach: the places are not tried now.
