@@ -2,7 +2,8 @@
 """./dev soak [HOURS] [--share 0.5] [--fault-every 60] [--processes N]: hours at a share of the capacity that it measures at its start,
 with a random fault a minute; memory, descriptors, threads and latency are sampled each 10 seconds. It ends with a verdict: nothing
 lost, doubled or changed, and nothing that grows. Ctrl-C ends it early, with the account of what was done. What each run found
-stays below build/proof, and in docs/proof.md. Started again, it goes on until HOURS are full; --fresh forgets what there was."""
+stays below build/proof, and in docs/proof.md. Started again, it goes on until HOURS are full; --fresh forgets what there was, --no-report
+neither looks at it nor adds to it."""
 import argparse
 import contextlib
 import json
@@ -291,10 +292,11 @@ def main():
     parser.add_argument("--fault-every", type=float, default=60)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--no-report", action="store_true")
     options = parser.parse_args()
     if missing():
         sys.exit(f"soak: {missing()}")
-    state = json.loads(STATE.read_text()) if STATE.exists() and not options.fresh else dict(begun=prove.now(), items={}, ended={})
+    state = json.loads(STATE.read_text()) if STATE.exists() and not (options.fresh or options.no_report) else dict(begun=prove.now(), items={}, ended={})
     done = sum(item["seconds"] for item in state["items"].values() if item["ok"])
     if done >= options.hours * 3600:
         print(f"soak: {done / 3600:.2f} hours are done already; --fresh begins anew")
@@ -308,11 +310,13 @@ def main():
             run.close(found["ok"])
     state["items"][run.seed] = found
     state |= dict(last=prove.now(), machine=prove.machine(), commit=prove.commit(), command=" ".join(["./dev soak", *sys.argv[1:]]))
-    STATE.parent.mkdir(parents=True, exist_ok=True)
-    STATE.write_text(json.dumps(state))
+    if not options.no_report:
+        STATE.parent.mkdir(parents=True, exist_ok=True)
+        STATE.write_text(json.dumps(state))
     print(json.dumps({name: value for name, value in found.items() if name not in ("samples", "words", "faults")}, indent=1))
     print(found["words"])
-    prove.write_proof()
+    if not options.no_report:
+        prove.write_proof()
     return 0 if found["ok"] else 1
 
 
