@@ -47,17 +47,18 @@ def compile_all(entries, until, jobs):
 
 
 def results(told):
-    suite = xml.Element("testsuite", name="each file", tests=str(len(told)), failures=str(sum(bool(said) for _, said in told)),
-                        skipped=str(sum(said is None for _, said in told)))
-    for source, said in told:
-        case = xml.SubElement(suite, "testcase", classname="each file", name=os.path.relpath(source))
-        if said is None:
-            xml.SubElement(case, "skipped", message="no time left")
-        elif said:
-            xml.SubElement(case, "failure", message=next((line for line in said.splitlines() if "error" in line), said)).text = said
-    whole = xml.Element("testsuites")
-    whole.append(suite)
-    return whole
+    """One test, which fails when any file does, and one that is skipped for each that no time was left for."""
+    failed, late = [one for one in told if one[1]], [source for source, said in told if said is None]
+    suite = xml.Element("testsuite", name="each file", tests=str(1 + len(late)), failures=str(min(1, len(failed))), skipped=str(len(late)))
+    whole = xml.SubElement(suite, "testcase", classname="each file", name=f"{len(told) - len(late)} files compiled by themselves")
+    if failed:
+        errors = [next((line for line in said.splitlines() if "error" in line), said.strip()) for _, said in failed]
+        xml.SubElement(whole, "failure", message="; ".join(errors))
+    for source in late:
+        xml.SubElement(xml.SubElement(suite, "testcase", classname="each file", name=os.path.relpath(source)), "skipped", message="no time left")
+    suites = xml.Element("testsuites")
+    suites.append(suite)
+    return suites
 
 
 def self_test():
@@ -75,10 +76,11 @@ def self_test():
         assert [bool(said) for _, said in told] == [False, True, True, False], told
         assert "was not declared" in told[1][1] and "unused parameter" in told[2][1], told
         assert {file.name for file in pathlib.Path(place).rglob("*.*")} == {pathlib.Path(name).name for name in sources}
-        suite = results(told).find("testsuite")
-        assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "2", "0")
-        assert [said for _, said in compile_all(entries, 0, 2)] == [None] * 4
-        assert results(compile_all(entries, 0, 2)).find("testsuite").get("skipped") == "4"
+        counts = lambda told: [results(told).find("testsuite").get(name) for name in ("tests", "failures", "skipped")]     # noqa: E731
+        assert counts(told) == ["1", "1", "0"] and "b.cpp:1:" in results(told).find(".//failure").get("message")
+        late = compile_all(entries, 0, 2)
+        assert [said for _, said in late] == [None] * 4 and counts(late) == ["5", "0", "4"]
+        assert counts([told[0], told[3]]) == ["1", "0", "0"]
     print("each_file.py: two of four examples refused, as they should be")
 
 
