@@ -30,7 +30,7 @@ def of_each_source(entries):
             del words[at:at + 2]
         words.remove("-MD")
         source = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
-        found.setdefault(source, (source, entry["directory"], words + ["-fsyntax-only"]))
+        found.setdefault(source, (source, entry["directory"], words + ["-fsyntax-only", "-fdiagnostics-color=never"]))
     return sorted(found.values(), key=lambda one: f"{os.sep}test{os.sep}" in one[0])
 
 
