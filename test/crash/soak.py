@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
 import prove  # noqa: E402
-from harness import ROOT, alive, wait_for  # noqa: E402
+from harness import ROOT, alive, memory_of, wait_for  # noqa: E402
 from names import SILENT  # noqa: E402
 from sink import DROP  # noqa: E402
 from test_durability import Disks  # noqa: E402
@@ -139,7 +139,7 @@ def sample(house, clients, account, begin, faulty):
         with contextlib.suppress(OSError, TypeError):
             status = pathlib.Path(f"/proc/{pid}/status").read_text()
             age = float(pathlib.Path("/proc/uptime").read_text().split()[0]) - int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
-            out["processes"][f"{title} {pid}"] = dict(age=round(age, 1), memory=int(re.search(r"VmRSS:\s+(\d+)", status)[1]),
+            out["processes"][f"{title} {pid}"] = dict(age=round(age, 1), memory=memory_of(pid) // 1024,
                                                       threads=int(re.search(r"Threads:\s+(\d+)", status)[1]), descriptors=len(os.listdir(f"/proc/{pid}/fd")))
     return out
 

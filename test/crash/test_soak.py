@@ -100,6 +100,8 @@ def test_a_long_run_of_half_a_minute_finds_what_a_broken_daemon_loses_and_nothin
             signal.signal(number, handler)
     assert len(result["faults"]) >= 4 and result["crashes"] == len(result["faults"])
     assert result["answers"]["ACK"] > 200 and result["copies"] > 200
+    mail = [process for one in result["samples"] for title, process in one["processes"].items() if "mail" in title]
+    assert mail and all(process["memory"] > 4096 and process["descriptors"] > 10 for process in mail), result["samples"]
     assert set(result["verdicts"]) == ({"lost"} if kind == "acknowledge" else set()), result["words"]
     assert result["ok"] == (kind == "none")
 
