@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "config/reader.hpp"
+#include "queue/attempt.hpp"
 #include "queue/queue.hpp"
 #include "spool/store.hpp"
 
@@ -191,6 +192,8 @@ TEST_CASE("a recipient is never given up because of a bug, whatever the schedule
   CHECK(kept->progress.recipients[0].state == spool::RecipientState::waiting);
   CHECK(kept->progress.recipients[0].last.line() == own_error);
   CHECK(kept->progress.recipients[1].state == spool::RecipientState::failed);
+  CHECK(kept->progress.next_attempt > std::chrono::system_clock::now());
+  CHECK(kept->progress.next_attempt <= std::chrono::system_clock::now() + after_trouble);
   CHECK(kept->progress.recipients[1].last.line().find("retry time exceeded") != std::string::npos);
 }
 
