@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/unix_time.hpp"
 #include "config/instance.hpp"
 #include "config/reader.hpp"
 #include "ctl/command.hpp"
@@ -102,7 +103,7 @@ nlohmann::json tally_object(replay::Change change, const replay::Tally& tally) {
   out["examples"] = nlohmann::json::array();
   for (const replay::Example& one : tally.examples) {
     nlohmann::json example;
-    example["time"] = std::chrono::floor<std::chrono::seconds>(one.time).time_since_epoch().count();
+    example["time"] = unix_seconds(one.time);
     example["client"] = one.client;
     example["login"] = one.login;
     example["sender"] = one.sender;
@@ -122,7 +123,7 @@ void show_tally(replay::Change change, const replay::Tally& tally, Page& page) {
                                   tally.addresses < tally.recipients ? fmt::format(" ({} different)", tally.addresses) : ""));
   for (const replay::Example& one : tally.examples) {
     std::string from = one.sender.empty() ? "<>" : one.sender, client = one.client.empty() ? "this machine" : one.client;
-    auto time = std::chrono::floor<std::chrono::seconds>(one.time).time_since_epoch().count();
+    auto time = unix_seconds(one.time);
     page.line("  ", "    ", fmt::format("{} from {} at {}{} to {}", dress(time_text(time), Look::dim), show(from), show(client),
                                         one.login.empty() ? "" : " as " + show(one.login), show(one.recipient, Look::bold)));
     page.line("    before  ", "            ", show(one.before));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::ctl {
 namespace {
@@ -97,7 +98,7 @@ std::string domain_of(const std::string& address) { return to_lower(address.subs
 }  // namespace
 
 Json describe_event(const history::Record& record) {
-  Describer describer(std::chrono::floor<std::chrono::seconds>(record.time).time_since_epoch().count());
+  Describer describer(unix_seconds(record.time));
   std::visit(describer, record.event);
   return describer.take();
 }

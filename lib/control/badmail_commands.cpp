@@ -9,6 +9,7 @@
 
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 #include "control/describe.hpp"
 #include "control/session.hpp"
 #include "mail/header.hpp"
@@ -21,12 +22,11 @@ namespace {
 constexpr std::size_t badmail_at_once = 200, recipients_listed = 20;
 constexpr std::uint64_t badmail_header = 256 << 10, badmail_piece = 256 << 10;
 
-std::int64_t badmail_seconds(Time time) { return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count(); }
 
 nlohmann::json badmail_object(const spool::QueueId& id, const queue::BadmailEntry& entry) {
   nlohmann::json out;
   out["id"] = id.text();
-  out["kept"] = badmail_seconds(entry.kept);
+  out["kept"] = unix_seconds(entry.kept);
   out["size"] = entry.size;
   out["why"] = entry.reason ? entry.reason->why : "the file that says why is missing or damaged";
   out["kind"] = !entry.reason ? "unknown" : entry.reason->envelope ? "undeliverable" : "pickup";

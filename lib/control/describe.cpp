@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/unix_time.hpp"
 #include "config/places.hpp"
 #include "config/retry.hpp"
 
@@ -10,7 +11,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::int64_t seconds_of(Time time) { return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count(); }
 
 void add(Json& out, const char* key, const std::string& text) {
   if (!text.empty()) out[key] = text;
@@ -93,7 +93,7 @@ Json describe(const QueueWalk::Found& found, Time now) {
   out["frozen"] = message.progress.frozen;
   out["recipients"] = std::move(recipients);
   out["reason"] = std::move(reason);
-  out["next_attempt"] = seconds_of(message.progress.next_attempt);
+  out["next_attempt"] = unix_seconds(message.progress.next_attempt);
   out["attempts"] = message.progress.attempts;
   return out;
 }
@@ -103,7 +103,7 @@ void describe_standing(const QueueWalk::Found& found, Json& out) {
   out["destination"] = found.standing.destination;
   add(out, "transport", found.message->progress.transport);
   if (found.standing.closed_until == Time()) return;
-  out["closed_until"] = seconds_of(found.standing.closed_until);
+  out["closed_until"] = unix_seconds(found.standing.closed_until);
   out["closed_why"] = found.standing.why;
 }
 
@@ -112,7 +112,7 @@ Json describe_waiting(const queue::WaitingRules& rules, const config::Config& co
   out["schedule"] = config::format_schedule(*rules.schedule);
   out["setting"] = rules.schedule_setting();
   out["place"] = config::place_of(config, rules.schedule_setting());
-  out["expires"] = seconds_of(rules.expires(arrived));
+  out["expires"] = unix_seconds(rules.expires(arrived));
   out["delay_warning"] = rules.delay_warning.count() / 1000;
   out["warning_setting"] = rules.warning_setting();
   out["warning_place"] = config::place_of(config, rules.warning_setting());
@@ -139,8 +139,8 @@ void describe_detail(const QueueWalk::Found& found, const route::Tables& tables,
     recipients.push_back(std::move(one));
   }
   out["recipients"] = std::move(recipients);
-  out["received"] = seconds_of(envelope.received);
-  out["expires"] = seconds_of(last);
+  out["received"] = unix_seconds(envelope.received);
+  out["expires"] = unix_seconds(last);
   out["delay_warned"] = warned || message.progress.delay_warned;
   out["smtputf8"] = envelope.smtputf8;
   add(out, "protocol", envelope.protocol);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 #include "config/places.hpp"
 #include "config/retry.hpp"
 #include "control/describe.hpp"
@@ -33,8 +34,6 @@ std::string word_of(config::TransportKind kind) {
 }
 
 }  // namespace
-
-std::int64_t unix_seconds(Time time) { return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count(); }
 
 nlohmann::json describe_status(const Status& status) {
   nlohmann::json out;

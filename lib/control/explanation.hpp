@@ -88,7 +88,6 @@ class Explanation {
   std::optional<std::vector<queue::Lanes::Site>> lanes_;      // as they were when one was first asked for
 };
 
-std::int64_t unix_seconds(Time time);
 // {"code":550,"enhanced":"5.1.1","text":"...","line":"550 5.1.1 ..."}
 nlohmann::json describe_status(const Status& status);
 

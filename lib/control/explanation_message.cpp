@@ -1,4 +1,5 @@
 // One message of the queue: what is known of it, what it waits for, and the plan for those that wait.
+#include "base/unix_time.hpp"
 #include "config/places.hpp"
 #include "control/explanation.hpp"
 

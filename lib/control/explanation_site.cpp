@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/unix_time.hpp"
 #include "config/places.hpp"
 #include "control/explanation.hpp"
 #include "control/status.hpp"

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 #include "control/session.hpp"
 #include "control/status.hpp"
 
@@ -13,7 +14,6 @@ namespace {
 constexpr std::size_t name_most = 4000, reason_most = 200;
 constexpr std::size_t longest_pause = 10 * 365 * 86400;      // seconds
 
-std::int64_t epoch_seconds(Time time) { return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count(); }
 
 // A destination as listings have it, or as people write it.
 std::string destination_name(std::string_view text) {
@@ -54,8 +54,8 @@ Session::Json pause_object(const queue::Pause& pause) {
   if (!pause.name.empty()) out["name"] = pause.name;
   if (pause.what == queue::Pause::What::accepting) out["local"] = pause.local;
   out["title"] = pause.title();
-  out["since"] = epoch_seconds(pause.since);
-  if (pause.until) out["until"] = epoch_seconds(*pause.until);
+  out["since"] = unix_seconds(pause.since);
+  if (pause.until) out["until"] = unix_seconds(*pause.until);
   out["by"] = pause.by;
   if (!pause.reason.empty()) out["reason"] = pause.reason;
   return out;

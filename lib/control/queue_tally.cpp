@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/unix_time.hpp"
+
 namespace mansio::control {
 namespace {
 
@@ -66,7 +68,7 @@ void QueueTally::Row::add(const Json& object) {
     if ((*found)[i].is_number_unsigned()) other.ages[i] = (*found)[i].get<std::uint64_t>();
   }
   for (std::size_t i = 0; i < other.states.size(); ++i) other.states[i] = number(state_names[i]);
-  other.closed_until = Time(std::chrono::seconds(number("closed_until")));
+  other.closed_until = from_unix(number("closed_until"));
   if (object.contains("closed_why") && object["closed_why"].is_string()) other.why = object["closed_why"].get<std::string>();
   add(other);
 }
@@ -115,7 +117,7 @@ std::vector<Json> QueueTally::objects() const {
     object["name"] = row->first;
     // Of senders' domains nothing is closed.
     if (by_ != By::sender_domain && row->second.closed_until != Time()) {
-      object["closed_until"] = std::chrono::duration_cast<std::chrono::seconds>(row->second.closed_until.time_since_epoch()).count();
+      object["closed_until"] = unix_seconds(row->second.closed_until);
       object["closed_why"] = row->second.why;
     }
     out.push_back(std::move(object));

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 #include "config/match.hpp"
 
 namespace mansio::control {
@@ -62,9 +63,8 @@ std::optional<std::uint64_t> natural(const Json& value) {
 }
 
 Result<> read_other(Selection& selection, const std::string& key, const Json& value) {
-  constexpr std::uint64_t seconds_limit = 9'000'000'000;
   auto number = natural(value);
-  if ((key == "older" || key == "newer") && number && *number <= seconds_limit) {
+  if ((key == "older" || key == "newer") && number && is_unix_time(*number)) {
     (key == "older" ? selection.older : selection.newer) = std::chrono::seconds(*number);
   } else if ((key == "larger" || key == "smaller") && number) {
     (key == "larger" ? selection.larger : selection.smaller) = *number;

@@ -1,6 +1,7 @@
 // The conversations that go on, with clients and with other hosts: listed, and ended by an admin.
 #include <fmt/format.h>
 
+#include "base/unix_time.hpp"
 #include "config/match.hpp"
 #include "control/session.hpp"
 #include "receive/receiver.hpp"
@@ -14,7 +15,7 @@ Session::Json session_object(const smtp::ConversationFacts& facts) {
   using std::chrono::duration_cast, std::chrono::seconds;
   auto now = std::chrono::steady_clock::now();
   auto age = duration_cast<seconds>(now - facts.opened).count();
-  auto since = duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count() - age;
+  auto since = unix_seconds(std::chrono::system_clock::now()) - age;
   Session::Json out;
   out["session"] = facts.id;
   out["side"] = facts.incoming ? "in" : "out";

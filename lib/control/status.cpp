@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::control {
 namespace {
@@ -16,7 +17,6 @@ constexpr std::size_t destinations_told = 10;
 constexpr int days_enough = 14;                       // of a certificate
 constexpr std::chrono::hours panic_news{24};
 
-std::int64_t stamp(Time time) { return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count(); }
 
 std::int64_t days_left(const Facts::Certificate& one, Time now) { return std::chrono::floor<std::chrono::days>(one.expires - now).count(); }
 
@@ -60,8 +60,8 @@ Json destinations_array(const StatusNumbers& numbers) {
     one["active"] = site->active;
     one["paused"] = site->held;
     if (site->closed_until != Time()) {
-      one["closed_until"] = stamp(site->closed_until);
-      one["closed_since"] = stamp(site->outage_since);
+      one["closed_until"] = unix_seconds(site->closed_until);
+      one["closed_since"] = unix_seconds(site->outage_since);
       one["reason"] = site->why.line();
     }
     out.push_back(std::move(one));
@@ -125,15 +125,14 @@ std::string last_line(std::string_view text) {
 }
 
 std::optional<Time> line_time(std::string_view line) {
-  constexpr std::time_t latest_time = 9'000'000'000;       // what is past it does not fit into Time
   std::tm fields{};
   std::string text(line.substr(0, 19));
   const char* end = ::strptime(text.c_str(), "%Y-%m-%d %H:%M:%S", &fields);
   if (end == nullptr || *end != '\0') return std::nullopt;
   fields.tm_isdst = -1;
   std::time_t seconds_then = std::mktime(&fields);
-  if (seconds_then < 0 || seconds_then > latest_time) return std::nullopt;
-  return std::chrono::system_clock::from_time_t(seconds_then);
+  if (seconds_then < 0 || seconds_then > latest_second) return std::nullopt;
+  return from_unix(seconds_then);
 }
 
 Json status_object(const Facts& facts, const Machine& machine, const StatusNumbers& numbers, Time now) {
@@ -142,7 +141,7 @@ Json status_object(const Facts& facts, const Machine& machine, const StatusNumbe
   if (!facts.instance.empty()) out["instance"] = facts.instance;
   out["pid"] = facts.pid;
   out["config"] = facts.config_file;
-  out["started"] = stamp(facts.started);
+  out["started"] = unix_seconds(facts.started);
   out["uptime_seconds"] = std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now - facts.started).count());
   out["listeners"] = listeners_array(facts, numbers);
   out["sessions"] = {{"in", numbers.incoming}, {"in_limit", numbers.incoming_most}, {"out", numbers.outgoing}};
@@ -152,7 +151,7 @@ Json status_object(const Facts& facts, const Machine& machine, const StatusNumbe
   out["disk"] = disks_array(machine);
   Json certificates = Json::array();
   for (const auto& one : facts.certificates) {
-    certificates.push_back({{"file", one.file}, {"names", one.names}, {"expires", stamp(one.expires)}, {"days_left", days_left(one, now)}});
+    certificates.push_back({{"file", one.file}, {"names", one.names}, {"expires", unix_seconds(one.expires)}, {"days_left", days_left(one, now)}});
   }
   out["certificates"] = std::move(certificates);
   Json pauses = Json::array();
@@ -161,7 +160,7 @@ Json status_object(const Facts& facts, const Machine& machine, const StatusNumbe
   if (!machine.panic.empty()) {
     auto when = line_time(machine.panic);
     out["last_panic"] = {{"text", machine.panic}};
-    if (when) out["last_panic"]["time"] = stamp(*when);
+    if (when) out["last_panic"]["time"] = unix_seconds(*when);
   }
   out["attention"] = attention(facts, machine, numbers, now);
   return out;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 #include "history/line.hpp"
 
 namespace mansio::history {
@@ -169,7 +170,7 @@ std::optional<Time> utc_time(std::string_view stamp) {
   utc.tm_min = part(14, 2);
   utc.tm_sec = part(17, 2);
   if (utc.tm_year < 70 || utc.tm_year > latest_year - 1900) return std::nullopt;
-  return Time(std::chrono::seconds(::timegm(&utc)) + std::chrono::milliseconds(part(20, 3)));
+  return from_unix(::timegm(&utc)) + Duration(part(20, 3));
 }
 
 std::optional<Record> parse_json(std::string_view line) {

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::history {
 namespace {
@@ -70,7 +71,7 @@ std::optional<Time> LineParser::time_of(std::string_view line) {
     hour_ = hour;
     hour_began_ = *began;
   }
-  return Time(std::chrono::seconds(hour_began_ + digits(line.substr(14, 2)) * 60 + digits(line.substr(17, 2))));
+  return from_unix(hour_began_ + digits(line.substr(14, 2)) * 60 + digits(line.substr(17, 2)));
 }
 
 std::optional<Record> LineParser::parse(std::string_view line) {

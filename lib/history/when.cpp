@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 #include "history/reader.hpp"
 
 namespace mansio::history {
@@ -14,7 +15,7 @@ Time midnight(Time now, int days) {
   local.tm_mday += days;
   local.tm_hour = local.tm_min = local.tm_sec = 0;
   local.tm_isdst = -1;
-  return std::chrono::system_clock::from_time_t(std::mktime(&local));
+  return from_unix(std::mktime(&local));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::log {
 namespace {
@@ -237,7 +238,7 @@ struct LineFormatter {
 }  // namespace
 
 std::string_view Stamp::text(Time time) {
-  std::int64_t second = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+  std::int64_t second = unix_seconds(time);
   if (second != second_ || text_.empty()) {
     std::time_t clock = second;
     std::tm local{};

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/unix_time.hpp"
+
 namespace mansio::log {
 namespace {
 
@@ -24,7 +26,7 @@ std::string value_text(std::string_view text) {
 }
 
 std::tm utc_of(Time time) {
-  std::time_t clock = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+  std::time_t clock = unix_seconds(time);
   std::tm utc{};
   ::gmtime_r(&clock, &utc);
   return utc;

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::mail {
 namespace {
@@ -95,7 +96,7 @@ std::optional<Time> read_time(std::string_view text) {
   auto dot = text.find('.');
   if (dot == std::string_view::npos || text.size() - dot != 10) return std::nullopt;
   auto seconds = parse_number(text.substr(0, dot)), fraction = parse_number(text.substr(dot + 1));
-  if (!seconds || !fraction || *seconds > 9'000'000'000) return std::nullopt;   // past year 2250: int64 nanoseconds
+  if (!seconds || !fraction || !is_unix_time(*seconds)) return std::nullopt;
   std::chrono::nanoseconds ns(static_cast<std::int64_t>(*seconds * 1'000'000'000 + *fraction));
   Time time{std::chrono::duration_cast<Time::duration>(ns)};
   return time_text(time) == text ? std::optional(time) : std::nullopt;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::net {
 namespace {
@@ -103,7 +104,7 @@ bool concerns(const OCSP_SINGLERESP* entry, X509* leaf) {
 Time to_time(const ASN1_TIME* time) {
   std::tm parts{};
   if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
-  return std::chrono::system_clock::from_time_t(::timegm(&parts));
+  return from_unix(::timegm(&parts));
 }
 
 std::string end_point_digest(X509* certificate) {

@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "base/file.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::queue {
 namespace {
@@ -87,10 +88,10 @@ std::optional<BadmailEntry> look_at_badmail(const std::string& directory, const 
   if (::lstat(badmail_path(directory, id, ".eml").c_str(), &st) != 0) return std::nullopt;
   BadmailEntry entry;
   entry.size = static_cast<std::uint64_t>(st.st_size);
-  entry.kept = Time(std::chrono::seconds(st.st_ctim.tv_sec));
+  entry.kept = from_unix(st.st_ctim.tv_sec);
   auto fd = open_file(badmail_path(directory, id, ".reason"), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) return entry;
-  if (::fstat(fd->get(), &st) == 0) entry.kept = Time(std::chrono::seconds(st.st_mtim.tv_sec));
+  if (::fstat(fd->get(), &st) == 0) entry.kept = from_unix(st.st_mtim.tv_sec);
   auto text = read_fd(fd->get(), reason_limit);
   auto reason = text ? mail::parse_badmail(*text) : fail(Fault::invalid, "");
   if (reason) entry.reason = std::move(*reason);

@@ -7,15 +7,13 @@
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::queue {
 namespace {
 
 constexpr std::string_view pauses_title = "mansio pauses 1";
 constexpr std::array<std::string_view, 4> pause_names{"accepting", "listener", "outbound", "destination"};
-constexpr std::uint64_t latest_second = 9'000'000'000;
-
-std::int64_t second_of(Time time) { return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count()); }
 
 bool is_v6(std::string_view address) { return address.find(':') != std::string_view::npos; }
 
@@ -44,11 +42,11 @@ std::optional<Pause> parse_pause(std::string_view line) {
   auto by = xtext_decode(words[4]), reason = xtext_decode(words[5]), name = xtext_decode(words[6]);
   bool named = what == Pause::What::listener || what == Pause::What::destination;
   if (!what || !since || !until || !by || !reason || !name || name->empty() == named) return std::nullopt;
-  if (*since > latest_second || *until > latest_second || (words[3] != "-" && words[3] != "local")) return std::nullopt;
+  if (!is_unix_time(*since) || !is_unix_time(*until) || (words[3] != "-" && words[3] != "local")) return std::nullopt;
   Pause out;
   out.what = *what;
-  out.since = Time(std::chrono::seconds(*since));
-  if (*until != 0) out.until = Time(std::chrono::seconds(*until));
+  out.since = from_unix(*since);
+  if (*until != 0) out.until = from_unix(*until);
   out.local = words[3] == "local";
   out.by = std::move(*by);
   out.reason = std::move(*reason);
@@ -145,7 +143,7 @@ const Pause* PauseList::of_site(std::string_view key) const {
 std::string format_pauses(const std::vector<Pause>& pauses) {
   std::string out = std::string(pauses_title) + "\n";
   for (const Pause& one : pauses) {
-    out += fmt::format("{} {} {} {} {} {} {}\n", pause_name(one.what), second_of(one.since), one.until ? second_of(*one.until) : 0,
+    out += fmt::format("{} {} {} {} {} {} {}\n", pause_name(one.what), unix_seconds(one.since), one.until ? unix_seconds(*one.until) : 0,
                        one.local ? "local" : "-", xtext_encode(one.by), xtext_encode(one.reason), xtext_encode(one.name));
   }
   return out;

@@ -6,15 +6,13 @@
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::queue {
 namespace {
 
 constexpr std::string_view first_line = "mansio destinations 1";
 constexpr std::size_t text_limit = 1000, name_limit = 4000;
-constexpr std::uint64_t time_limit = 9'000'000'000;
-
-std::int64_t seconds(Time time) { return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count()); }
 
 std::optional<Lanes::Site> parse_site(std::string_view line) {
   auto words = split(line, ' ');
@@ -22,12 +20,12 @@ std::optional<Lanes::Site> parse_site(std::string_view line) {
   auto until = parse_number(words[0]), since = parse_number(words[1]), failures = parse_number(words[2]), code = parse_number(words[3]);
   auto text = xtext_decode(words[4]), name = xtext_decode(words[5]);
   if (!until || !since || !failures || !code || !text || !name) return std::nullopt;
-  if (*until > time_limit || *since > time_limit || *failures > UINT32_MAX || *code < 400 || *code > 599 || name->empty()) return std::nullopt;
+  if (!is_unix_time(*until) || !is_unix_time(*since) || *failures > UINT32_MAX || *code < 400 || *code > 599 || name->empty()) return std::nullopt;
   Lanes::Site site;
   site.name = std::move(*name);
   site.key = lane_key(site.name);
-  site.closed_until = Time(std::chrono::seconds(*until));
-  site.outage_since = Time(std::chrono::seconds(*since));
+  site.closed_until = from_unix(*until);
+  site.outage_since = from_unix(*since);
   site.failures = static_cast<std::uint32_t>(*failures);
   site.why = Status(static_cast<int>(*code), 4, 1, std::move(*text));
   return site;
@@ -41,7 +39,7 @@ std::string format_sites(const std::vector<Lanes::Site>& sites) {
   for (const Lanes::Site& site : sites) {
     if (site.name.empty() || site.name.size() > name_limit || site.closed_until == Time() || ++lines > site_file_lines) continue;
     int code = site.why.code() < 400 || site.why.code() > 599 ? 451 : site.why.code();
-    out += fmt::format("{} {} {} {} {} {}\n", seconds(site.closed_until), seconds(site.outage_since), site.failures, code,
+    out += fmt::format("{} {} {} {} {} {}\n", unix_seconds(site.closed_until), unix_seconds(site.outage_since), site.failures, code,
                        xtext_encode(std::string_view(site.why.text()).substr(0, text_limit)), xtext_encode(site.name));
   }
   return out;

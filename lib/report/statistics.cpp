@@ -1,6 +1,7 @@
 #include <ctime>
 
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 #include "report/report.hpp"
 
 namespace mansio::report {
@@ -206,7 +207,7 @@ std::vector<Slot> Statistics::slots(Time from, Time to, std::chrono::seconds ste
   while (begin < end || out.empty()) {
     std::time_t next = next_begin(begin, step);
     Slot slot;
-    slot.begin = Time(std::chrono::seconds(begin));
+    slot.begin = from_unix(begin);
     for (; hour != hours_.end() && hour->first * 3600 < next; ++hour) slot.volume.add(hour->second);
     out.push_back(slot);
     begin = next;

@@ -15,6 +15,7 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::spool {
 namespace {
@@ -51,11 +52,10 @@ Result<> copy_content(int from, std::uint64_t offset, std::uint64_t length, int 
 }
 
 void set_next_attempt(int fd, const Progress& progress) {
-  auto since = progress.next_attempt.time_since_epoch();
   timespec times[2];
   times[0].tv_sec = 0;
   times[0].tv_nsec = UTIME_OMIT;
-  times[1].tv_sec = std::chrono::duration_cast<std::chrono::seconds>(since).count();
+  times[1].tv_sec = unix_seconds(progress.next_attempt);
   times[1].tv_nsec = 0;
   ::futimens(fd, times);   // only a hint for recovery; the state itself says it too
 }

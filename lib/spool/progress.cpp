@@ -7,10 +7,10 @@
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio::spool {
 
-static constexpr std::int64_t time_limit = 9'000'000'000;   // seconds; further is past what nanoseconds can say
 static constexpr std::size_t host_limit = 255;
 
 bool Progress::finished() const noexcept {
@@ -19,9 +19,9 @@ bool Progress::finished() const noexcept {
 
 std::string format_progress(const Progress& progress) {
   std::string out;
-  auto next = std::chrono::duration_cast<std::chrono::seconds>(progress.next_attempt.time_since_epoch()).count();
   // What is written here must be readable again whatever a peer said: bounds are kept on this side too.
-  fmt::format_to(std::back_inserter(out), "attempts {}\nnext {}\n", progress.attempts, std::clamp<std::int64_t>(next, 0, time_limit));
+  fmt::format_to(std::back_inserter(out), "attempts {}\nnext {}\n", progress.attempts,
+                 std::clamp<std::int64_t>(unix_seconds(progress.next_attempt), 0, latest_second));
   if (progress.delay_warned) out += "warned\n";
   if (progress.frozen) out += "frozen\n";
   if (!progress.transport.empty()) out += "by " + xtext_encode(std::string_view(progress.transport).substr(0, host_limit)) + "\n";
@@ -104,8 +104,8 @@ Result<Progress> parse_progress(std::string_view text, std::size_t recipients) {
       progress.transport = std::move(*name);
     } else if (words[0] == "attempts" && number && *number <= UINT32_MAX) {
       progress.attempts = static_cast<std::uint32_t>(*number);
-    } else if (words[0] == "next" && number && *number <= std::uint64_t{time_limit}) {
-      progress.next_attempt = Time(std::chrono::seconds(*number));
+    } else if (words[0] == "next" && number && is_unix_time(*number)) {
+      progress.next_attempt = from_unix(*number);
     } else if (words[0] == "warned" && words.size() == 1) {
       progress.delay_warned = true;
       for (RecipientProgress& recipient : progress.recipients) recipient.warned = true;

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "base/file.hpp"
+#include "base/unix_time.hpp"
 #include "spool/scan.hpp"
 #include "spool/spool.hpp"
 
@@ -152,7 +153,7 @@ void Spool::Recovery::compare_with_deferred(const Spool& spool) {
     } else if (queued) {
       ::unlink((directory + "/.new-" + id.text()).c_str());
       if (::lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode)) {
-        half_moved.emplace_back(id, Time(std::chrono::seconds(st.st_mtim.tv_sec)));
+        half_moved.emplace_back(id, from_unix(st.st_mtim.tv_sec));
         queued = false;
       }
     }
@@ -187,7 +188,7 @@ DeferredNames read_deferred_directory(const Shard& shard, const std::string& dir
     } else if (!id || !S_ISREG(st.st_mode) || path != deferred_path(shard.deferred(), *id)) {
       quarantine(path, shard.corrupt(), [&](const std::string& text) { out.notices.push_back(text); }, "not a file of ours");
     } else if (!id->is_of(shard.generation())) {
-      out.messages.emplace_back(*id, Time(std::chrono::seconds(st.st_mtim.tv_sec)));
+      out.messages.emplace_back(*id, from_unix(st.st_mtim.tv_sec));
     }
   }
   return out;

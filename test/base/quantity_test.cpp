@@ -2,6 +2,7 @@
 
 #include "base/quantity.hpp"
 #include "base/status.hpp"
+#include "base/unix_time.hpp"
 
 namespace mansio {
 
@@ -77,6 +78,23 @@ TEST_CASE("errors of the system become faults, replies and words") {
   }
   CHECK(Error::from_errno(ENOENT, "open /x").text() == "open /x: No such file or directory");
   CHECK(Status::from_error(Error(Fault::invalid, "/var/spool/x: bad")).line() == "451 4.3.0 Local error in processing, try again later");
+}
+
+TEST_CASE("a second that 64 bits of nanoseconds cannot hold is the last that is safe") {
+  constexpr std::int64_t year_9999 = 253402300799;
+  CHECK(unix_seconds(from_unix(year_9999)) == latest_second);
+  CHECK(unix_seconds(from_unix(INT64_MAX)) == latest_second);
+  CHECK(unix_seconds(from_unix(UINT64_MAX)) == latest_second);
+  CHECK(unix_seconds(from_unix(latest_second)) == latest_second);
+  CHECK(unix_seconds(from_unix(std::int64_t{1795000000})) == 1795000000);
+  CHECK(from_unix(std::int64_t{-1}) == Time());
+  CHECK(from_unix(INT64_MIN) == Time());
+  CHECK(unix_seconds(Time(milliseconds(-1))) == -1);
+  CHECK((is_unix_time(0) && is_unix_time(latest_second) && !is_unix_time(latest_second + 1) && !is_unix_time(UINT64_MAX)));
+  // Room for what is added to it and taken from it: the longest duration a setting takes.
+  auto longest = *parse_duration("365d");
+  CHECK(from_unix(INT64_MAX) + longest > from_unix(INT64_MAX));
+  CHECK(from_unix(INT64_MAX) - from_unix(INT64_MIN) > longest);
 }
 
 }  // namespace mansio

@@ -49,3 +49,16 @@ TEST_CASE("a chain that nobody can follow, one that has expired, and a file with
   REQUIRE(!none);
   CHECK(none.error().text() == "x.pem: no certificate in it");
 }
+
+TEST_CASE("a certificate that never expires is good for as long as dates go") {
+  TestCertificate wish("mx.ex.test");
+  // RFC 5280 section 4.1.2.5: no well-defined expiration date. Nanoseconds since 1970 end in 2262.
+  for (const char* date : {"99991231235959Z", "29261029212459Z", "22620412000000Z"}) {
+    INFO(date);
+    wish.until_date = date;
+    auto facts = read_certificate_facts("x.pem", make_test_identity(wish).chain, test_authority());
+    REQUIRE(facts);
+    CHECK(facts->problem.empty());
+    CHECK(facts->expires > std::chrono::system_clock::now() + std::chrono::hours(24 * 365 * 200));
+  }
+}

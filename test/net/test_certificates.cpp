@@ -118,6 +118,7 @@ X509* authority(bool stranger) {
 
 CertificatePtr make_certificate(const TestCertificate& wish) {
   auto out = blank(key_of(wish.key), wish.from, wish.until);
+  if (!wish.until_date.empty()) need(ASN1_TIME_set_string(X509_getm_notAfter(out.get()), wish.until_date.c_str()) == 1);
   set_name(X509_get_subject_name(out.get()), wish.common_name);
   X509* issuer = wish.self_signed ? out.get() : authority(wish.stranger);
   X509_set_issuer_name(out.get(), X509_get_subject_name(issuer));

@@ -19,6 +19,7 @@ struct TestCertificate {
   TestKey key = TestKey::ecdsa;
   std::chrono::hours from{-24}, until{24 * 90};   // from now
   const char* digest = "SHA256";
+  std::string until_date;                         // instead of `until`: a GeneralizedTime, "99991231235959Z"
   bool self_signed = false;
   bool stranger = false;                          // signed by an authority that nobody trusts
 };
