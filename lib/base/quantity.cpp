@@ -10,6 +10,7 @@
 namespace mansio {
 namespace {
 
+constexpr std::int64_t longest_ms = std::chrono::duration_cast<Duration>(std::chrono::days(36525)).count();
 constexpr std::array<std::pair<char, int>, 4> size_units{{{'K', 10}, {'M', 20}, {'G', 30}, {'T', 40}}};
 constexpr std::array<std::pair<std::string_view, std::int64_t>, 5> time_units{
     {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}}};
@@ -62,7 +63,8 @@ Result<Duration> parse_duration(std::string_view text) {
     if (i < next_unit) return bad("units go from large to small");
     next_unit = i + 1;
     std::int64_t part = 0;
-    if (__builtin_mul_overflow(static_cast<std::int64_t>(*number), time_units[i].second, &part) || __builtin_add_overflow(total, part, &total)) {
+    if (__builtin_mul_overflow(static_cast<std::int64_t>(*number), time_units[i].second, &part) || __builtin_add_overflow(total, part, &total) ||
+        total > longest_ms) {
       return bad("it is too large");
     }
   }

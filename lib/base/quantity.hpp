@@ -28,6 +28,7 @@ using MonotonicTime = std::chrono::steady_clock::time_point;   // of time-outs: 
 // "50M", "64K", "2G", "1T", bare bytes "1000"; K, M, G, T are binary and may be followed by B or iB. Errors say what is allowed.
 Result<ByteSize> parse_size(std::string_view text);
 // "15m", "2h30m", "1d", "500ms", "90s"; units d h m s ms, each once, from large to small. A bare number has no unit: an error.
+// At most 36525d (100 years), so that it can be added to and taken from any Time.
 Result<Duration> parse_duration(std::string_view text);
 
 std::string format_size(ByteSize size);          // "50M", "1500" when it isn't a whole K

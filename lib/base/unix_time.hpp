@@ -9,7 +9,8 @@
 namespace mansio {
 
 // A Time counts nanoseconds in 64 bits and ends in 2262; what others write goes on to the year 9999 ("no expiry" in a
-// certificate, RFC 5280 section 4.1.2.5). This is in 2255: room is left to add and take away any duration of a setting.
+// certificate, RFC 5280 section 4.1.2.5). This is in 2255: room is left for the longest duration of a
+// setting, a year.
 inline constexpr std::int64_t latest_second = 9'000'000'000;
 
 inline bool is_unix_time(std::uint64_t seconds) noexcept { return seconds <= std::uint64_t{latest_second}; }

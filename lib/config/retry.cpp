@@ -9,6 +9,8 @@
 namespace mansio::config {
 namespace {
 
+constexpr Duration longest_schedule{std::chrono::days(365)};
+
 std::vector<std::string_view> schedule_words(std::string_view text) {
   std::vector<std::string_view> words;
   for (std::string_view word : split(text, ' ')) {
@@ -64,6 +66,7 @@ Result<RetryStep> parse_step(std::string_view text, Duration before) {
     if (!end) return std::unexpected(end.error());
     step.until = words[next] == "for" ? before + *end : *end;
   }
+  if (step.until > longest_schedule) return fail(Fault::invalid, fmt::format("it ends at {}, past the longest schedule ({})", format_duration(step.until), format_duration(longest_schedule)));
   if (step.until <= before) return fail(Fault::invalid, fmt::format("it ends at {}, not after the step before ({})", format_duration(step.until), format_duration(before)));
   return step;
 }

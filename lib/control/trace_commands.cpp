@@ -1,6 +1,9 @@
 // One conversation, or all with a client or a destination, followed while they go on.
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/unix_time.hpp"
 #include "control/follower.hpp"
 #include "control/session.hpp"
 #include "receive/receiver.hpp"
@@ -34,7 +37,7 @@ event::Task<> Session::trace() {
   first["now"] = follower.followed();
   say(first);
   co_await send_gathered(0);
-  auto over = seconds != no_limit ? event::Deadline::in(std::chrono::seconds(seconds)) : event::Deadline::never();
+  auto over = seconds != no_limit ? event::Deadline::in(std::chrono::seconds(std::min<std::size_t>(seconds, latest_second))) : event::Deadline::never();
   event::Timer timer(queue_.loop);
   bool last = false;
   while (!gone_ && !last) {

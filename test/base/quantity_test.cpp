@@ -33,14 +33,14 @@ TEST_CASE("sizes are binary") {
 
 TEST_CASE("durations have units from large to small, each once") {
   const std::pair<const char*, milliseconds> rows[] = {{"15m", minutes(15)}, {"2h30m", minutes(150)}, {"1d", hours(24)}, {"500ms", milliseconds(500)},
-      {"90s", seconds(90)}, {"1d2h3m4s5ms", milliseconds(93784005)}, {"0s", milliseconds(0)}, {"2m5ms", milliseconds(120005)}};
+      {"90s", seconds(90)}, {"1d2h3m4s5ms", milliseconds(93784005)}, {"0s", milliseconds(0)}, {"2m5ms", milliseconds(120005)}, {"36525d", hours(876600)}};
   for (auto [text, duration] : rows) {
     INFO(text);
     REQUIRE(parse_duration(text).has_value());
     CHECK(*parse_duration(text) == duration);
     CHECK(*parse_duration(format_duration(duration)) == duration);
   }
-  for (const char* bad : {"", "5", "h", "5x", "30m2h", "1h1h", "-1s", "1.5h", "1 h", "1h ", "1H", "99999999999999999999s", "200000000000d", "106751991168d", "1000000000000d"}) {
+  for (const char* bad : {"", "5", "h", "5x", "30m2h", "1h1h", "-1s", "1.5h", "1 h", "1h ", "1H", "99999999999999999999s", "200000000000d", "106751991168d", "1000000000000d", "36526d", "36525d1ms", "9000000000000s"}) {
     INFO(bad);
     REQUIRE_FALSE(parse_duration(bad).has_value());
     CHECK(parse_duration(bad).error().fault() == Fault::invalid);
@@ -92,9 +92,9 @@ TEST_CASE("a second that 64 bits of nanoseconds cannot hold is the last that is 
   CHECK(unix_seconds(Time(milliseconds(-1))) == -1);
   CHECK((is_unix_time(0) && is_unix_time(latest_second) && !is_unix_time(latest_second + 1) && !is_unix_time(UINT64_MAX)));
   // Room for what is added to it and taken from it: the longest duration a setting takes.
-  auto longest = *parse_duration("365d");
-  CHECK(from_unix(INT64_MAX) + longest > from_unix(INT64_MAX));
-  CHECK(from_unix(INT64_MAX) - from_unix(INT64_MIN) > longest);
+  auto year = *parse_duration("365d"), longest = *parse_duration("36525d");
+  CHECK(unix_seconds(from_unix(INT64_MAX) + year) == latest_second + 365 * 86400);
+  CHECK(unix_seconds(from_unix(INT64_MIN) - longest) == -std::int64_t{36525} * 86400);
 }
 
 }  // namespace mansio

@@ -31,7 +31,7 @@ TEST_CASE("a schedule is read back from its own text") {
 
 TEST_CASE("a schedule that makes no sense is refused") {
   for (const char* text : {"", "15m", "15m for", "15m until 2h,", "x2 up to 1h", "15m until 2h, x1 up to 3h", "15m until 2h, x2 up to 1h",
-                           "15m until 2h, 1h until 1h", "100ms until 1h", "15m for 2h more", "15m until 2h, x2 to 4h", "1m until 2h, x2 up to 4h for"}) {
+                           "15m until 2h, 1h until 1h", "100ms until 1h", "15m for 2h more", "15m until 2h, x2 to 4h", "1m until 2h, x2 up to 4h for", "1h for 365d, 1h for 1s", "366d until 367d"}) {
     INFO(text);
     CHECK_FALSE(parse_schedule(text));
   }

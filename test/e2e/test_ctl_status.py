@@ -58,7 +58,13 @@ def test_status_tells_the_certificates_and_warns_of_the_last_days(tmp_path):
         house.signal(1)
         wait_for(lambda: status(house)["certificates"][0]["days_left"] <= 3, what="the new certificate")
         bad = house.ctl("status", "--check")
-        assert bad.returncode == 1 and "days left" in bad.stdout or "has 2 days" in bad.stdout
+        assert bad.returncode == 1 and "mx.crt has 2 days left" in bad.stdout, bad
+        # What goes on to the end of all dates, as private authorities write it, has not ended.
+        house.authority.leaf("mx", names=["mx.ex.test"], addresses=["127.0.0.1"], days=2_900_000)
+        house.signal(1)
+        wait_for(lambda: status(house)["certificates"][0]["days_left"] > 70_000, what="the certificate without an end")
+        assert not [one for one in status(house)["attention"] if one.startswith("certificate")]
+        assert re.search(r"mx\.crt \(mx\.ex\.test\): \d{5} days left$", house.log(), re.M) and "expired" not in house.log("paniclog")
 
 
 def test_the_last_line_of_the_panic_log_is_told_with_its_time(mansio):
