@@ -83,7 +83,7 @@ enum class ClientTls : std::uint8_t {
 struct ClientOptions {
   ClientOptions() = default;
   ClientTls tls = ClientTls::none;
-  std::shared_ptr<const net::TlsClient> tls_client;
+  std::shared_ptr<const net::TlsClient> tls_client;       // needed unless `tls` is none
   net::TlsRequest tls_request;     // `verify` makes a certificate that does not verify a failed handshake
                                    // (451 4.7.5, with the reason)
   std::shared_ptr<const sasl::Credentials> credentials;   // null: no AUTH

@@ -320,7 +320,7 @@ class House:
         """Puts all there is aside; words that say what, where, and how to do it again."""
         place = pathlib.Path(os.environ.get("MANSIO_EVIDENCE", ROOT / "build" / "crash-evidence")) / f"{self.seed}-{os.getpid()}-{time.time_ns() % 10**9}"
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(self.directory, place, symlinks=True, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns("*.sock", "*.ext4", "run"))
+        shutil.copytree(self.directory, place, symlinks=True, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns("*.sock", "*.ext4", "*.xfs", "run"))
         if self.root:
             for name in ("spool", "mail"):
                 with contextlib.suppress(OSError, shutil.Error):

@@ -32,7 +32,7 @@ TAIL = """
 
 - A kill in a program that a delivery starts: such a program can be run once more after a crash (D-007).
 - Kills at calls that only look (stat, open for reading, read of a file): they leave what the next call that changes something leaves.
-- Power cuts on file systems other than ext4.
+- Power cuts on file systems other than ext4 and xfs.
 - Disks that say "written" and have not.
 """
 TITLES = dict(sabotage="Daemons that break a promise on purpose", calls="A crash at each system call", random="Random kills under load",
@@ -154,11 +154,16 @@ def random_section(part):
     yield from figures(list(part["items"].values()))
 
 
+def power_title(item):
+    layout, mode = item.split(":")[:2]
+    return f"{layout} disk{'s' if layout == 'two' else ''}, {mode if mode == 'xfs' else f'ext4, data={mode}'}"
+
+
 def power_section(part):
-    yield ("ext4 on loop devices, `FS_IOC_SHUTDOWN` without flushing the journal while the daemon's threads stand still; spool and mailboxes on one disk "
+    yield ("ext4 and xfs on loop devices, `FS_IOC_SHUTDOWN` without flushing the journal while the daemon's threads stand still; spool and mailboxes on one disk "
            "or on two; free blocks are full of old mail. Each item is a house with five cuts under load, one after the other, before its account.")
     yield ""
-    yield from table(grouped(part, lambda item: " disk(s), data=".join(item.split(":")[:2])))
+    yield from table(grouped(part, power_title))
     yield from figures(list(part["items"].values()))
 
 

@@ -1,6 +1,6 @@
 // TLS between two sessions of ours, with somebody in between: what comes out at an end is what went in at the other, as far as
 // it comes at all.
-#include "fuzz/targets.hpp"
+#include "fuzz/wire.hpp"
 #include "net/test_certificates.hpp"
 #include "net/tls_session.hpp"
 
@@ -14,14 +14,6 @@ std::shared_ptr<const net::TlsServer> tls_server() {
   options.identities.push_back(net::make_test_identity(net::TestCertificate("mx.ex.test")));
   auto made = net::TlsServer::make(options);
   require(made.has_value(), "a server has its certificate");
-  return *made;
-}
-
-std::shared_ptr<const net::TlsClient> tls_client() {
-  net::TlsClientOptions options;
-  options.authorities = net::test_authority();
-  auto made = net::TlsClient::make(options);
-  require(made.has_value(), "a client needs none");
   return *made;
 }
 
@@ -55,6 +47,14 @@ struct End {
 };
 
 }  // namespace
+
+std::shared_ptr<const net::TlsClient> tls_client() {
+  net::TlsClientOptions options;
+  options.authorities = net::test_authority();
+  auto made = net::TlsClient::make(options);
+  require(made.has_value(), "a client needs none");
+  return *made;
+}
 
 // "s" and "c": the rest is what the server, or the client, hears. Else each four octets: which flight, where in it, what.
 void tls_records(std::string_view input) {

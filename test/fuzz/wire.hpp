@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "event/stream.hpp"
 #include "event/timer.hpp"
 #include "fuzz/targets.hpp"
+#include "net/tls.hpp"
 
 namespace fuzz {
 
@@ -48,5 +50,8 @@ inline mansio::event::Task<> listen(mansio::event::Stream* stream, Heard* heard)
     heard->more.fire();
   }
 }
+
+// What a client needs for TLS, with an authority that nobody else has.
+std::shared_ptr<const mansio::net::TlsClient> tls_client();
 
 }  // namespace fuzz
