@@ -151,6 +151,7 @@ class Writing {
       auto there = is_delivered(*maildir_, job().name);
       if (!there) return std::unexpected(there.error());
       if (*there) {
+        ::unlinkat(maildir_->temporary.get(), job().name.c_str(), 0);     // btrfs may bring the name back when the power went
         delivery_->answer.status = Status(250, 2, 0, "delivered by an earlier attempt");
         return {};
       }

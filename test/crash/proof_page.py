@@ -2,6 +2,7 @@
 import collections
 import pathlib
 
+from power import system_of
 from verdicts import NAMES
 
 HEAD = """# Proof
@@ -32,7 +33,7 @@ TAIL = """
 
 - A kill in a program that a delivery starts: such a program can be run once more after a crash (D-007).
 - Kills at calls that only look (stat, open for reading, read of a file): they leave what the next call that changes something leaves.
-- Power cuts on file systems other than ext4 and xfs.
+- Power cuts on file systems other than ext4, xfs and btrfs.
 - Disks that say "written" and have not.
 """
 TITLES = dict(sabotage="Daemons that break a promise on purpose", calls="A crash at each system call", random="Random kills under load",
@@ -156,11 +157,11 @@ def random_section(part):
 
 def power_title(item):
     layout, mode = item.split(":")[:2]
-    return f"{layout} disk{'s' if layout == 'two' else ''}, {mode if mode == 'xfs' else f'ext4, data={mode}'}"
+    return f"{layout} disk{'s' if layout == 'two' else ''}, {f'ext4, data={mode}' if system_of(mode) == 'ext4' else mode}"
 
 
 def power_section(part):
-    yield ("ext4 and xfs on loop devices, `FS_IOC_SHUTDOWN` without flushing the journal while the daemon's threads stand still; spool and mailboxes on one disk "
+    yield ("ext4, xfs and btrfs on loop devices, while the daemon's threads stand still: `FS_IOC_SHUTDOWN` without flushing the journal; of btrfs what it has written so far; spool and mailboxes on one disk "
            "or on two; free blocks are full of old mail. Each item is a house with five cuts under load, one after the other, before its account.")
     yield ""
     yield from table(grouped(part, power_title))

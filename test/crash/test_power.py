@@ -28,12 +28,12 @@ def make_power_house(tmp_path, world):
         each.close()
 
 
-@pytest.mark.parametrize("layout, mode", [*ways()[:2], ("two", "xfs")])
+@pytest.mark.parametrize("layout, mode", [*ways()[:2], ("two", "xfs"), ("two", "btrfs")])
 def test_what_was_acknowledged_survives_power_cuts_under_load(world, tmp_path, layout, mode):
     batch(world, tmp_path / "house", layout, mode, 0, max(ROUNDS // 2, 1))
 
 
-@pytest.mark.parametrize("layout, mode", [("one", "ordered"), ("two", "ordered"), ("one", "xfs")])
+@pytest.mark.parametrize("layout, mode", [("one", "ordered"), ("two", "ordered"), ("one", "xfs"), ("one", "btrfs")])
 @pytest.mark.parametrize("recipient, size", [("u01@ex.test", 2_000), ("u01@ex.test", 500_000), ("box@box.test", 2_000), ("ada@moody.test", 2_000),
                                              ("ada@fail.test", 2_000)])
 def test_the_first_letter_of_a_fresh_install_survives_a_power_cut_right_after_its_250(make_power_house, world, layout, mode, recipient, size):
@@ -44,7 +44,7 @@ def test_the_first_letter_of_a_fresh_install_survives_a_power_cut_right_after_it
     assert set(house.start().account().answers) == {"ACK"}
 
 
-@pytest.mark.parametrize("mode", ["ordered", "xfs"])
+@pytest.mark.parametrize("mode", ["ordered", "xfs", "btrfs"])
 @pytest.mark.parametrize("recipient, done", [("u01@ex.test", "Completed"), ("box@box.test", "Completed"), ("ada@later.test", "== ada"), ("ada@fail.test", "R=")])
 def test_the_first_letter_that_is_delivered_deferred_or_reported_survives_a_power_cut_right_after_it(make_power_house, world, mode, recipient, done):
     """D-047: what has left the spool's disk is on the other one; D-045 for deferred/."""

@@ -89,7 +89,7 @@ def test_acknowledging_before_storing_is_caught_by_a_kill_at_a_random_moment_und
 # ---- a journal that is never synced: a power cut
 
 @pytest.mark.skipif(power.missing() is not None, reason=str(power.missing()))
-@pytest.mark.parametrize("layout, mode", [*power.ways()[:3], ("one", "xfs")])
+@pytest.mark.parametrize("layout, mode", [*power.ways()[:3], ("one", "xfs"), ("one", "btrfs")])
 @pytest.mark.parametrize("kind", ["none", "sync"])
 def test_a_journal_that_is_not_synced_is_caught_by_a_power_cut(tmp_path, world, kind, layout, mode):
     house = power.PowerHouse(tmp_path / "house", world, layout, mode, seed=f"unsynced-{kind}-{layout}-{mode}", agents=1)

@@ -113,6 +113,12 @@ TEST_CASE("a delivery that may be a repetition finds itself in new/ and in cur/"
     CHECK(deliver_maildir(job, fd.get(), cache).status.text() == "delivered by an earlier attempt");
     CHECK(names_in(job.path + "/new").size() == 1);
   }
+  SECTION("in new/, and in tmp/ under the name that a file system brought back when the power went") {
+    std::filesystem::create_hard_link(job.path + "/new/" + job.name, job.path + "/tmp/" + job.name);
+    CHECK(deliver_maildir(job, fd.get(), cache).status.text() == "delivered by an earlier attempt");
+    CHECK(names_in(job.path + "/new").size() == 1);
+    CHECK(names_in(job.path + "/tmp").empty());
+  }
   SECTION("in cur/ with flags") {
     std::filesystem::rename(job.path + "/new/" + job.name, job.path + "/cur/" + job.name + ":2,RS");
     CHECK(deliver_maildir(job, fd.get(), cache).status.text() == "delivered by an earlier attempt");
