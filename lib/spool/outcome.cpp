@@ -1,9 +1,11 @@
 // What becomes of a message: settled in part, deferred, changed, finished. lib/spool/STATES.md says why each order holds.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "base/file.hpp"
 #include "spool/spool.hpp"
 
 namespace mansio::spool {
@@ -35,6 +37,8 @@ event::Task<Result<>> Spool::settle(std::shared_ptr<Message> message) {
     co_return done;
   }
   std::string text = format_progress(message->progress);
+  auto alone = co_await keep_in_journal_alone(message->id);
+  if (!alone) co_return alone;
   Outgoing record(RecordType::settled, message->id);
   record.front = text;
   auto place = co_await journal_.append(std::move(record));
@@ -80,7 +84,10 @@ event::Task<Result<>> Spool::write_whole(std::shared_ptr<Message> message, bool 
                           message->content.offset, message->content.length, large, message->progress, false);
   };
   auto written = co_await files_.run(work);
-  if (!written) co_return written;
+  if (!written) {
+    if (auto it = index_.find(message->id); it != index_.end()) it->second.doubtful = true;
+    co_return written;
+  }
   Outgoing record(RecordType::moved, message->id);
   auto place = co_await journal_.append(std::move(record));
   if (!place) co_return std::unexpected(place.error());
@@ -137,6 +144,8 @@ event::Task<Result<>> Spool::finish(std::shared_ptr<Message> message) {
     auto settled = co_await settle_deferred(message);
     if (!settled) co_return settled;
   } else {
+    auto alone = co_await keep_in_journal_alone(id);
+    if (!alone) co_return alone;
     Outgoing record(RecordType::done, id);
     auto place = co_await journal_.append(std::move(record));
     if (!place) co_return std::unexpected(place.error());
@@ -146,13 +155,59 @@ event::Task<Result<>> Spool::finish(std::shared_ptr<Message> message) {
   journal_.recycle();
   if (large) {
     auto work = [&] {
-      if (deferred) ::unlink(deferred_path(shard_.deferred(), id).c_str());
-      ::unlink(large_path(id).c_str());
-      return true;
+      if (deferred) ::unlink(deferred_path(shard_.deferred(), id).c_str());     // its state says that it is finished
+      return remove_large(id);
     };
-    co_await files_.run(work);
+    auto removed = co_await files_.run(work);
+    if (!removed) leave(id, removed.error());
+    if (!removed) co_return {};
   }
+  if (!left_.empty() && !removing_left_) scope_.spawn(remove_left());
   co_return {};
+}
+
+// A file in deferred/ wins over the journal when both have a message (STATES.md), so nothing is written to the journal of one
+// whose defer failed until that file is durably gone.
+event::Task<Result<>> Spool::keep_in_journal_alone(QueueId id) {
+  auto it = index_.find(id);
+  if (it == index_.end() || !it->second.doubtful) co_return {};
+  std::string path = deferred_path(shard_.deferred(), id);
+  auto work = [&]() -> Result<> {
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove " + path);
+    auto synced = sync_directory(path.substr(0, path.find_last_of('/')));
+    if (!synced && synced.error().fault() == Fault::not_found) return {};
+    return synced;
+  };
+  auto done = co_await files_.run(work);
+  if (auto still = index_.find(id); done && still != index_.end()) still->second.doubtful = false;
+  co_return done;
+}
+
+Result<> Spool::remove_large(const QueueId& id) const {
+  std::string path = large_path(id);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove " + path);
+  return {};
+}
+
+void Spool::leave(const QueueId& id, const Error& why) {
+  constexpr std::size_t limit = 100'000;         // the next start looks for the others
+  if (left_.empty()) notice_(fmt::format("spool: {}: no message needs it any more; tried again later", why.text()));
+  if (left_.size() < limit) left_.push_back(id);
+}
+
+// One after the other, for as long as it works.
+event::Task<> Spool::remove_left() {
+  removing_left_ = true;
+  bool going = true;
+  while (going && !left_.empty()) {
+    QueueId id = left_.back();
+    auto work = [&] { return remove_large(id); };
+    auto removed = co_await files_.run(work);
+    going = removed.has_value();
+    if (going) std::erase(left_, id);
+    else std::ranges::rotate(left_, left_.end() - 1);        // another one's turn next
+  }
+  removing_left_ = false;
 }
 
 event::Task<Result<>> Spool::remove(std::shared_ptr<Message> message, Status why) {

@@ -76,6 +76,7 @@ struct Spool::Recovery {
   std::vector<std::pair<QueueId, Time>> half_moved;   // in the journal and in deferred/
   std::vector<std::string> notices;
   std::vector<std::shared_ptr<Segment>> pinned;    // not to be reused: they hold what could not be saved
+  std::unordered_set<QueueId> ended;               // finished, and their files are still in deferred/
 
   void read_segments(const Spool& spool);
   void take(const std::shared_ptr<Segment>& segment, FoundRecord&& record);
@@ -142,6 +143,11 @@ void Spool::Recovery::save_damage(const Spool& spool, const std::shared_ptr<Segm
 // What the journal knows better than deferred/ does, before anybody works with either. Keeps what is still queued.
 void Spool::Recovery::compare_with_deferred(const Spool& spool) {
   std::set<std::string> changed;
+  auto keep = [&](const std::string& why) {
+    // The `done` record is all that speaks against the file. The next start tries again.
+    notices.push_back(fmt::format("spool: {}: it is not delivered again; the journal is kept until the next start", why));
+    pinned = spool.old_segments_;
+  };
   for (auto it = journal.begin(); it != journal.end();) {
     auto& [id, found] = *it;
     std::string path = deferred_path(spool.shard_.deferred(), id), directory = path.substr(0, path.find_last_of('/'));
@@ -149,7 +155,12 @@ void Spool::Recovery::compare_with_deferred(const Spool& spool) {
     struct stat st {};
     if (found.done) {
       // Left by a `defer` that failed; the message was finished from the journal.
-      if (::unlink(path.c_str()) == 0) changed.insert(directory);
+      if (::unlink(path.c_str()) == 0) {
+        changed.insert(directory);
+      } else if (errno != ENOENT) {
+        keep(Error::from_errno(errno, "remove " + path).text());
+        ended.insert(id);
+      }
     } else if (queued) {
       ::unlink((directory + "/.new-" + id.text()).c_str());
       if (::lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode)) {
@@ -162,7 +173,7 @@ void Spool::Recovery::compare_with_deferred(const Spool& spool) {
   for (const std::string& directory : changed) {
     // Before the `done` record may be overwritten.
     auto synced = sync_directory(directory);
-    if (!synced) notices.push_back(fmt::format("spool: {}: {}", directory, synced.error().text()));
+    if (!synced) keep(fmt::format("{}: {}", directory, synced.error().text()));
   }
 }
 
@@ -208,6 +219,7 @@ event::Task<> Spool::recover(Recovered recovered) {
   co_await files_.run(read);
   for (const std::string& text : recovery.notices) notice_(text);
   bool damaged = !recovery.notices.empty();
+  ended_ = std::move(recovery.ended);
   for (const auto& segment : recovery.pinned) ++segment->live;
   recovery.pinned.clear();
   co_await take_journal(recovery, recovered);
@@ -274,7 +286,7 @@ event::Task<> Spool::take_deferred(Recovered& recovered) {
     }
     std::size_t told = 0;
     for (auto& [id, next] : found.messages) {
-      if (contains(id) || !deferred_.insert(id)) continue;
+      if (contains(id) || ended_.contains(id) || !deferred_.insert(id)) continue;
       recovered(id, next);
       if (++told % told_at_once == 0) co_await files_.run(pause);
     }

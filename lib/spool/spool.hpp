@@ -110,6 +110,7 @@ class Spool {
     std::uint64_t offset = 0, length = 0;   // of the message record's payload
     std::string progress;                // text of the last settled record; empty: none
     bool large = false, recovered = false;
+    bool doubtful = false;               // a defer failed, and its file may be in deferred/ all the same
   };
   struct Recovery;
 
@@ -122,6 +123,10 @@ class Spool {
   void forget(const QueueId& id);
   void now_deferred(const QueueId& id);
   event::Task<Result<>> write_whole(std::shared_ptr<Message> message, bool large);
+  event::Task<Result<>> keep_in_journal_alone(QueueId id);
+  Result<> remove_large(const QueueId& id) const;
+  void leave(const QueueId& id, const Error& why);
+  event::Task<> remove_left();
   event::Task<Result<>> settle_deferred(std::shared_ptr<Message> message);
   Result<> append_or_rewrite(const QueueId& id, const Progress& progress, bool rewrite) const;
   Result<> set_aside(QueueId id, std::optional<Entry> entry) const;
@@ -144,6 +149,10 @@ class Spool {
   // Of deferred ones: a sync of its file failed, so it is written anew before it is believed; a state is being written;
   // neither readable nor to be put aside, so that nothing of it may be removed.
   std::unordered_set<QueueId> suspect_, writing_, stuck_;
+  // Finished, and recovery could not remove its file from deferred/: nothing is delivered from that.
+  std::unordered_set<QueueId> ended_;
+  std::vector<QueueId> left_;                    // whose large files could not be removed: tried again when the next message ends
+  bool removing_left_ = false;
   event::Trigger written_;
   std::vector<std::shared_ptr<Segment>> old_segments_;   // until recovery has read them
   std::size_t memory_used_ = 0;

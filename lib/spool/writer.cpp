@@ -22,15 +22,16 @@ Writer::~Writer() {
   spool_->memory_used_ -= counted_;
   if (!file_) return;
   // The name goes at once, the blocks with the descriptor, on a thread.
-  auto discard = [](Spool* spool, std::string path, std::shared_ptr<UniqueFd> file) -> event::Task<> {
+  auto discard = [](Spool* spool, QueueId id, std::shared_ptr<UniqueFd> file) -> event::Task<> {
     auto work = [&] {
-      ::unlink(path.c_str());
+      auto removed = spool->remove_large(id);
       file.reset();
-      return true;
+      return removed;
     };
-    co_await spool->files_.run(work);
+    auto removed = co_await spool->files_.run(work);
+    if (!removed) spool->leave(id, removed.error());
   };
-  spool_->scope_.spawn(discard(spool_, spool_->large_path(id_), std::move(file_)));
+  spool_->scope_.spawn(discard(spool_, id_, std::move(file_)));
 }
 
 bool Writer::fits(std::size_t bytes) const noexcept {
