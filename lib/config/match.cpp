@@ -107,7 +107,7 @@ SenderList::SenderList(const std::vector<std::string>& patterns) {
   std::vector<std::string> domains;
   for (const std::string& pattern : patterns) {
     if (pattern == "<>") null_ = true;
-    else if (pattern.find('@') != std::string::npos) addresses_.push_back(pattern);
+    else if (pattern.find('@') != std::string::npos) addresses_.push_back(to_lower(pattern));      // "IPv6:" of a literal, too
     else domains.push_back(pattern);
   }
   std::ranges::sort(addresses_);

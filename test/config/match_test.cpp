@@ -73,7 +73,8 @@ TEST_CASE("sender patterns name one address, a domain, all below one, bounces, o
     {{"a@x.example"}, "A", "X.example", true},  {{"a@x.example"}, "b", "x.example", false}, {{"a@x.example"}, "a", "sub.x.example", false},
     {{"x.example"}, "b", "x.example", true},    {{"*.x.example"}, "b", "y.x.example", true}, {{"*.x.example"}, "b", "x.example", false},
     {{"*"}, "b", "x.example", true},            {{"*"}, "", "", false},                     {{"<>"}, "", "", true},
-    {{"<>"}, "a", "x.example", false},          {{"a@b@x.example"}, "a@b", "x.example", true}, {{}, "a", "x.example", false},
+    {{"<>"}, "a", "x.example", false},          {{"a@b@x.example"}, "a@b", "x.example", true},
+    {{"a@[IPv6:2001:db8::1]"}, "A", "[IPv6:2001:DB8::1]", true}, {{"[IPv6:2001:db8::1]"}, "a", "[IPv6:2001:db8::1]", true}, {{}, "a", "x.example", false},
   };
   for (const Row& row : rows) {
     INFO(row.local << "@" << row.domain);
