@@ -32,13 +32,15 @@ static void use_up(Message& message) {
 }
 
 event::Task<Result<>> Spool::settle(std::shared_ptr<Message> message) {
+  if (is_doubtful(message->id)) {
+    auto alone = co_await keep_in_journal_alone(message->id);
+    if (!alone) co_return alone;
+  }
   if (!index_.contains(message->id)) {
     auto done = co_await settle_deferred(message);
     co_return done;
   }
   std::string text = format_progress(message->progress);
-  auto alone = co_await keep_in_journal_alone(message->id);
-  if (!alone) co_return alone;
   Outgoing record(RecordType::settled, message->id);
   record.front = text;
   auto place = co_await journal_.append(std::move(record));
@@ -77,8 +79,18 @@ Result<> Spool::append_or_rewrite(const QueueId& id, const Progress& progress, b
   return {};
 }
 
-// From the journal to deferred/.
+// From the journal to deferred/. Nobody removes that file meanwhile.
 event::Task<Result<>> Spool::write_whole(std::shared_ptr<Message> message, bool large) {
+  QueueId id = message->id;
+  while (writing_.contains(id)) co_await written_.wait();
+  writing_.insert(id);
+  auto done = co_await move_to_deferred(message, large);
+  writing_.erase(id);
+  written_.fire();
+  co_return done;
+}
+
+event::Task<Result<>> Spool::move_to_deferred(std::shared_ptr<Message> message, bool large) {
   auto work = [&] {
     return write_deferred(shard_.deferred(), message->id, message->envelope, message->head, message->content.fd,
                           message->content.offset, message->content.length, large, message->progress, false);
@@ -138,14 +150,16 @@ event::Task<Result<>> Spool::rewrite(std::shared_ptr<Message> message) {
 
 event::Task<Result<>> Spool::finish(std::shared_ptr<Message> message) {
   QueueId id = message->id;
+  if (is_doubtful(id)) {
+    auto alone = co_await keep_in_journal_alone(id);
+    if (!alone) co_return alone;
+  }
   auto it = index_.find(id);
   bool deferred = it == index_.end(), large = deferred || it->second.large;
   if (deferred) {
     auto settled = co_await settle_deferred(message);
     if (!settled) co_return settled;
   } else {
-    auto alone = co_await keep_in_journal_alone(id);
-    if (!alone) co_return alone;
     Outgoing record(RecordType::done, id);
     auto place = co_await journal_.append(std::move(record));
     if (!place) co_return std::unexpected(place.error());
@@ -166,11 +180,17 @@ event::Task<Result<>> Spool::finish(std::shared_ptr<Message> message) {
   co_return {};
 }
 
+bool Spool::is_doubtful(const QueueId& id) const {
+  auto it = index_.find(id);
+  return it != index_.end() && it->second.doubtful;
+}
+
 // A file in deferred/ wins over the journal when both have a message (STATES.md), so nothing is written to the journal of one
 // whose defer failed until that file is durably gone.
 event::Task<Result<>> Spool::keep_in_journal_alone(QueueId id) {
-  auto it = index_.find(id);
-  if (it == index_.end() || !it->second.doubtful) co_return {};
+  while (writing_.contains(id)) co_await written_.wait();
+  if (!is_doubtful(id)) co_return {};
+  writing_.insert(id);
   std::string path = deferred_path(shard_.deferred(), id);
   auto work = [&]() -> Result<> {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove " + path);
@@ -179,7 +199,9 @@ event::Task<Result<>> Spool::keep_in_journal_alone(QueueId id) {
     return synced;
   };
   auto done = co_await files_.run(work);
-  if (auto still = index_.find(id); done && still != index_.end()) still->second.doubtful = false;
+  if (auto it = index_.find(id); done && it != index_.end()) it->second.doubtful = false;
+  writing_.erase(id);
+  written_.fire();
   co_return done;
 }
 
@@ -201,11 +223,11 @@ event::Task<> Spool::remove_left() {
   bool going = true;
   while (going && !left_.empty()) {
     QueueId id = left_.back();
+    left_.pop_back();
     auto work = [&] { return remove_large(id); };
     auto removed = co_await files_.run(work);
     going = removed.has_value();
-    if (going) std::erase(left_, id);
-    else std::ranges::rotate(left_, left_.end() - 1);        // another one's turn next
+    if (!going) left_.insert(left_.begin(), id);        // another one's turn next
   }
   removing_left_ = false;
 }

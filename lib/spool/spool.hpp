@@ -123,6 +123,8 @@ class Spool {
   void forget(const QueueId& id);
   void now_deferred(const QueueId& id);
   event::Task<Result<>> write_whole(std::shared_ptr<Message> message, bool large);
+  event::Task<Result<>> move_to_deferred(std::shared_ptr<Message> message, bool large);
+  bool is_doubtful(const QueueId& id) const;
   event::Task<Result<>> keep_in_journal_alone(QueueId id);
   Result<> remove_large(const QueueId& id) const;
   void leave(const QueueId& id, const Error& why);
@@ -146,8 +148,8 @@ class Spool {
   QueueIdSource ids_;
   std::unordered_map<QueueId, Entry> index_;     // in the journal
   IdSet deferred_;                               // in deferred/
-  // Of deferred ones: a sync of its file failed, so it is written anew before it is believed; a state is being written;
-  // neither readable nor to be put aside, so that nothing of it may be removed.
+  // Of deferred ones: a sync of its file failed, so it is written anew before it is believed; its file is being written
+  // (or moved there, or taken away); neither readable nor to be put aside, so that nothing of it may be removed.
   std::unordered_set<QueueId> suspect_, writing_, stuck_;
   // Finished, and recovery could not remove its file from deferred/: nothing is delivered from that.
   std::unordered_set<QueueId> ended_;

@@ -2,9 +2,12 @@
 #include <catch2/catch.hpp>
 
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <string_view>
 
+#include "event/timer.hpp"
 #include "spool/store.hpp"
 
 namespace mansio::spool {
@@ -13,6 +16,8 @@ namespace {
 constexpr int any_number = 1 << 30;
 std::atomic<bool> removes_nothing{false};    // of messages
 std::atomic<int> syncs_left{any_number};     // of files and directories; then they fail
+
+std::atomic<bool> slow_syncs{false};
 
 struct Refusing {
   explicit Refusing(int syncs = any_number) {
@@ -39,6 +44,7 @@ extern "C" int unlink(const char* path) noexcept {
   return static_cast<int>(::syscall(SYS_unlink, path));
 }
 extern "C" int fsync(int fd) {
+  if (mansio::spool::slow_syncs) ::usleep(6000);
   if (mansio::spool::syncs_left-- <= 0) {
     errno = EIO;
     return -1;
@@ -128,6 +134,39 @@ TEST_CASE("what was settled after a defer failed is known after a crash") {
   REQUIRE(again);
   CHECK((*again)->progress.recipients[0].settled());
   CHECK_FALSE((*again)->progress.recipients[1].settled());
+}
+
+TEST_CASE("what a defer failed to move, and is moved at last while it is settled, is not lost") {
+  auto settle_later = [](event::Loop* loop, int pause, Spool* spool, std::shared_ptr<Message> message, Result<>* out) -> event::Task<> {
+    event::Timer timer(*loop);
+    co_await timer.sleep(Duration(pause));
+    *out = co_await spool->settle(message);
+  };
+  // The name comes after one slow sync, its own sync is the second.
+  for (int pause = 0; pause < 16; ++pause) {
+    ScratchDirectory scratch;
+    Store store(scratch / "0");
+    store.recover();
+    std::shared_ptr<Message> message;
+    half_deferred(store, scratch / "0", message);
+    Result<> deferred = fail(Fault::system, "waits"), settled = fail(Fault::system, "waits");
+    settle_one(*message, 1);
+    slow_syncs = true;
+    store.on.scope.spawn(defer_into(store.spool.get(), message, &deferred));
+    store.on.scope.spawn(settle_later(&store.on.loop, pause, store.spool.get(), message, &settled));
+    while (store.on.scope.running() != 0) store.on.loop.run();
+    slow_syncs = false;
+    CHECK((deferred.has_value() && settled.has_value()));
+    store.crash_to(scratch / "1");
+    Store after(scratch / "1");
+    auto found = after.recover();
+    REQUIRE(found.size() == 1);
+    auto again = after.load(found.begin()->first);
+    REQUIRE(again);
+    CHECK(content_of(**again) == "once");
+    CHECK_FALSE((*again)->progress.recipients[0].settled());
+    CHECK((*again)->progress.recipients[1].settled());
+  }
 }
 
 TEST_CASE("a finished message whose file can't be removed at the start is not delivered again, now or later") {
