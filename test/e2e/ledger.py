@@ -10,7 +10,7 @@ import re
 import socket
 import threading
 
-from harness import NO_NAMES, wait_for
+from harness import NO_NAMES, alive, wait_for
 
 # SENT  the final dot is about to be sent       ACK  the whole line "250 ..." after it was read
 # NAK   a whole line 4xx or 5xx was read        CUT  the connection broke before the final dot was sent
@@ -324,8 +324,10 @@ def choose_recipients(generator):
 
 
 def whole_queue(mansio):
-    """What mailq lists; None while the spool is still being read."""
+    """What mailq lists; None while the spool is still being read, or while the process that was asked, and was killed, is not there again."""
     out = mansio.sendmail("-bp", "--json")
+    if b"Connection refused" in out.stderr and alive(mansio.parent_pid()):
+        return None
     assert out.returncode == 0, out.stderr
     entries = [json.loads(line) for line in out.stdout.splitlines()]
     return None if b"complete" in out.stderr else [entry for entry in entries if "id" in entry]
