@@ -89,6 +89,19 @@ std::string half_deferred(Store& store, const std::string& root, std::shared_ptr
   return path;
 }
 
+// The message of half_deferred() is all there is, whole, and of its two recipients this one alone is settled.
+void check_after_crash(Store& store, const std::string& to, std::size_t settled) {
+  store.crash_to(to);
+  Store after(to);
+  auto found = after.recover();
+  REQUIRE(found.size() == 1);
+  auto again = after.load(found.begin()->first);
+  REQUIRE(again);
+  CHECK(content_of(**again) == "once");
+  CHECK((*again)->progress.recipients[settled].settled());
+  CHECK_FALSE((*again)->progress.recipients[1 - settled].settled());
+}
+
 }  // namespace
 
 TEST_CASE("a message that was finished after its defer failed does not come back when the journal has forgotten it") {
@@ -126,14 +139,7 @@ TEST_CASE("what was settled after a defer failed is known after a crash") {
     CHECK_FALSE(done(store, settle_into, message));
   }
   REQUIRE(done(store, settle_into, message));
-  store.crash_to(scratch / "1");
-  Store after(scratch / "1");
-  auto found = after.recover();
-  REQUIRE(found.size() == 1);
-  auto again = after.load(found.begin()->first);
-  REQUIRE(again);
-  CHECK((*again)->progress.recipients[0].settled());
-  CHECK_FALSE((*again)->progress.recipients[1].settled());
+  check_after_crash(store, scratch / "1", 0);
 }
 
 TEST_CASE("what a defer failed to move, and is moved at last while it is settled, is not lost") {
@@ -157,15 +163,7 @@ TEST_CASE("what a defer failed to move, and is moved at last while it is settled
     while (store.on.scope.running() != 0) store.on.loop.run();
     slow_syncs = false;
     CHECK((deferred.has_value() && settled.has_value()));
-    store.crash_to(scratch / "1");
-    Store after(scratch / "1");
-    auto found = after.recover();
-    REQUIRE(found.size() == 1);
-    auto again = after.load(found.begin()->first);
-    REQUIRE(again);
-    CHECK(content_of(**again) == "once");
-    CHECK_FALSE((*again)->progress.recipients[0].settled());
-    CHECK((*again)->progress.recipients[1].settled());
+    check_after_crash(store, scratch / "1", 1);
   }
 }
 
